@@ -1,0 +1,3 @@
+//! `palisade`: builds, pins and checks Palisade filters.
+
+fn main() {}

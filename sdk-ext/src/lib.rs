@@ -1,0 +1,1 @@
+//! Write Proxy-Wasm filters for Envoy and Istio as one async function.

@@ -1,0 +1,1 @@
+//! A mesh on loopback: real Envoy, upstreams, a module server.

@@ -1,0 +1,1 @@
+//! Suites and scenarios that run against real Envoy.
