@@ -1,0 +1,84 @@
+//! Everything that is wrong with one config.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::json;
+use super::node::Path;
+
+/// All errors of one config, each with the path of the field it is about.
+///
+/// `Display` writes one error a line: `rules[2].limt: unknown field, did you mean "limit"?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors {
+    errors: Vec<(String, String)>,
+}
+
+impl ConfigErrors {
+    /// One error about one field, for what shows only after parsing.
+    ///
+    /// An empty `path` stands for the config as a whole.
+    pub fn new(path: &str, message: impl Into<String>) -> Self {
+        let path = if path.is_empty() { Path::ROOT.to_string() } else { path.to_owned() };
+        Self { errors: vec![(path, message.into())] }
+    }
+
+    /// The errors in the order in which they were found, each as `(path, message)`.
+    ///
+    /// The path of the config as a whole is `config`.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.errors.iter().map(|(path, message)| (path.as_str(), message.as_str()))
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (path, message)) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(path)?;
+            f.write_str(": ")?;
+            f.write_str(message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// The errors found so far, shared by all nodes of a config.
+#[derive(Default)]
+pub(super) struct Collector {
+    errors: RefCell<Vec<(String, String)>>,
+}
+
+impl Collector {
+    pub(super) fn push(&self, path: &Path<'_>, message: String) {
+        self.errors.borrow_mut().push((path.to_string(), message));
+    }
+
+    pub(super) fn json(&self, text: &[u8]) -> Option<Value> {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            self.push(
+                &Path::ROOT,
+                "the config is empty; the filter needs a JSON object, in Envoy the `configuration` of the plugin, in \
+                 Istio `pluginConfig`"
+                    .to_owned(),
+            );
+            return None;
+        }
+        json::parse(text).map_err(|error| self.push(&Path::ROOT, format!("not valid JSON: {error}"))).ok()
+    }
+
+    pub(super) fn into_result<T>(self, config: Option<T>) -> Result<T, ConfigErrors> {
+        let errors = self.errors.into_inner();
+        match config {
+            Some(config) if errors.is_empty() => Ok(config),
+            None if errors.is_empty() => Err(ConfigErrors::new("", "refused by the filter, which gave no reason")),
+            _ => Err(ConfigErrors { errors }),
+        }
+    }
+}

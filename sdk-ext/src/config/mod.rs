@@ -1,0 +1,120 @@
+//! The config of a filter: JSON read into types, with every mistake reported at once.
+//!
+//! A filter describes its config by implementing [`FromFields`] for a struct: it asks an [`Object`] for the fields it
+//! knows, and every field it did not ask for is reported as unknown, with the nearest known name.
+//!
+//! ```
+//! use palisade_sdk::config::{self, FromFields, Object, Percent};
+//!
+//! #[derive(Debug)]
+//! struct Config {
+//!     sample: Percent,
+//!     header: Option<String>,
+//! }
+//!
+//! impl FromFields for Config {
+//!     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+//!         let sample = object.required("sample");
+//!         let header = object.optional("header");
+//!         Some(Self { sample: sample?, header: header? })
+//!     }
+//! }
+//!
+//! let errors = config::parse::<Config>(br#"{"sample": 10, "heder": "x-tier"}"#).unwrap_err();
+//! assert_eq!(
+//!     errors.to_string(),
+//!     "sample: expected a percentage such as \"10%\", found the number 10; write \"10%\"\n\
+//!      heder: unknown field, did you mean \"header\"?"
+//! );
+//! ```
+//!
+//! No meaning depends on the order of fields or on whether a number is written `1` or `1.0`: Envoy passes a config
+//! through a protobuf `Struct`, which keeps neither. `null` is not "absent": a field without a value is left out.
+//!
+//! Errors never repeat the text of a field, which may be a secret, except where the type of the field rules that out
+//! (units, enums).
+
+mod duration;
+mod errors;
+pub(crate) mod json;
+mod nearest;
+mod node;
+mod object;
+mod percent;
+mod rules;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod size;
+
+pub use errors::ConfigErrors;
+pub use node::Node;
+pub use object::Object;
+pub use percent::Percent;
+pub use rules::{Choice, Outcome, Rule, Rules};
+pub use size::Size;
+
+use errors::Collector;
+use node::Path;
+
+/// A type that is read from one JSON value.
+///
+/// Implemented for `bool`, `String`, `Vec<T>`, [`Duration`](std::time::Duration) (`"500ms"`, `"60s"`, `"10m"`, `"1h"`,
+/// `"1d"`), [`Size`], [`Percent`] and every [`FromFields`].
+pub trait FromConfig: Sized {
+    /// Reads the value; `None` says that at least one error was reported through `node`.
+    fn from_config(node: Node<'_>) -> Option<Self>;
+}
+
+/// A type that is read from the fields of a JSON object.
+///
+/// Several types may share one object: each asks for its own fields (see [`Rules`]).
+pub trait FromFields: Sized {
+    /// Reads the fields; `None` says that at least one error was reported through `object`.
+    ///
+    /// Ask for all fields first and use `?` on the results afterwards, so that all errors are found and no field
+    /// counts as unknown merely because it was not reached.
+    fn from_fields(object: &mut Object<'_>) -> Option<Self>;
+}
+
+impl<T: FromFields> FromConfig for T {
+    fn from_config(node: Node<'_>) -> Option<Self> {
+        node.object(T::from_fields)
+    }
+}
+
+/// What reads one value of a config, such as [`FromConfig::from_config`].
+pub type Reader<T> = fn(Node<'_>) -> Option<T>;
+
+/// Reads a config, or reports everything that is wrong with it.
+///
+/// # Errors
+///
+/// An empty config, text that is not JSON (with line and column; an object that has a field twice counts as such), and
+/// everything that `T` refuses.
+pub fn parse<T: FromConfig>(json: &[u8]) -> Result<T, ConfigErrors> {
+    let errors = Collector::default();
+    let value = errors.json(json);
+    let config = value.as_ref().and_then(|value| T::from_config(Node::new(value, &Path::ROOT, &errors)));
+    errors.into_result(config)
+}
+
+impl FromConfig for bool {
+    fn from_config(node: Node<'_>) -> Option<Self> {
+        node.value().as_bool().or_else(|| node.expected("true or false"))
+    }
+}
+
+impl FromConfig for String {
+    fn from_config(node: Node<'_>) -> Option<Self> {
+        node.text("a string").map(str::to_owned)
+    }
+}
+
+impl<T: FromConfig> FromConfig for Vec<T> {
+    fn from_config(node: Node<'_>) -> Option<Self> {
+        node.list(T::from_config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

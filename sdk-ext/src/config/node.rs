@@ -1,0 +1,222 @@
+//! One value of a config, with its path.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde_json::{Number, Value};
+
+use super::errors::Collector;
+use super::nearest::nearest;
+use super::object::Object;
+
+/// How much of a text an error repeats.
+const QUOTED: usize = 60;
+
+/// One value of a config: it knows its path, and reports what is wrong with it.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    value: &'a Value,
+    path: &'a Path<'a>,
+    errors: &'a Collector,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(value: &'a Value, path: &'a Path<'a>, errors: &'a Collector) -> Self {
+        Self { value, path, errors }
+    }
+
+    /// The JSON value itself.
+    pub fn value(self) -> &'a Value {
+        self.value
+    }
+
+    /// Reports an error about this value. Returns `None`, to be returned in turn.
+    pub fn error<T>(self, message: impl Into<String>) -> Option<T> {
+        self.errors.push(self.path, message.into());
+        None
+    }
+
+    /// Reports that `what` was expected, and what kind of value was found, without repeating a text.
+    pub fn expected<T>(self, what: &str) -> Option<T> {
+        self.error(["expected ", what, ", found ", &shape(self.value)].concat())
+    }
+
+    /// The text of a string; `what` says in an error what was expected.
+    pub fn text(self, what: &str) -> Option<&'a str> {
+        self.value.as_str().or_else(|| self.expected(what))
+    }
+
+    /// An integer in a range; `1.0` is 1, since Envoy passes all numbers as doubles.
+    pub fn integer(self, range: RangeInclusive<u64>) -> Option<u64> {
+        let number = self.value.as_number().and_then(integer).and_then(|number| u64::try_from(number).ok());
+        number.filter(|number| range.contains(number)).or_else(|| {
+            let (first, last) = range.into_inner();
+            self.expected(&format!("an integer from {first} to {last}"))
+        })
+    }
+
+    /// The choice that the text names; errors list the names and suggest the nearest.
+    pub fn one_of<T: Clone>(self, choices: &[(&'static str, T)]) -> Option<T> {
+        let names = || choices.iter().map(|(name, _)| *name);
+        let Some(text) = self.value.as_str() else {
+            return self.expected(&listed(names(), "or"));
+        };
+        let found = choices.iter().find(|(name, _)| *name == text);
+        found.map(|(_, choice)| choice.clone()).or_else(|| {
+            let hint = nearest(text, names()).map(|name| [", did you mean \"", name, "\"?"].concat());
+            let hint = hint.unwrap_or_default();
+            self.error(["expected ", &listed(names(), "or"), ", found ", &quoted(text), &hint].concat())
+        })
+    }
+
+    /// Each item of a list; all items are read, also after one was refused.
+    pub fn list<T>(self, mut read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let Some(values) = self.value.as_array() else {
+            return self.expected("a list");
+        };
+        let mut items = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            let path = Path { parent: Some(self.path), segment: Segment::Index(index) };
+            items.extend(read(Node::new(value, &path, self.errors)));
+        }
+        (items.len() == values.len()).then_some(items)
+    }
+
+    /// Each item of a list that must have one.
+    pub fn non_empty_list<T>(self, read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
+        if self.value.as_array().is_some_and(Vec::is_empty) {
+            return self.error("expected a list with at least one item, found an empty list");
+        }
+        self.list(read)
+    }
+
+    /// The fields of an object; those that `read` does not ask for are reported as unknown.
+    pub fn object<T>(self, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> Option<T> {
+        let Some(fields) = self.value.as_object() else {
+            return self.expected("an object");
+        };
+        let mut object = Object::new(fields, self.path, self.errors);
+        let value = read(&mut object);
+        object.report_unknown();
+        value
+    }
+
+    /// Reads a text that has a unit.
+    ///
+    /// `expected` describes it, with an example; `unit` completes a bare number in the hint. The text is repeated in
+    /// the error, so this is not for types whose text may be a secret.
+    pub(super) fn with_unit<T>(self, expected: &str, unit: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        match self.value {
+            Value::String(text) => {
+                parse(text).or_else(|| self.error(["expected ", expected, ", found ", &quoted(text)].concat()))
+            }
+            Value::Number(number) => {
+                let hint = match integer(number) {
+                    Some(number) if number >= 0 => format!("; write \"{number}{unit}\""),
+                    Some(_) => String::new(),
+                    None => ["; write it in quotes, with a unit such as \"", unit, "\""].concat(),
+                };
+                self.error(["expected ", expected, ", found ", &shape(self.value), &hint].concat())
+            }
+            _ => self.expected(expected),
+        }
+    }
+}
+
+/// Where a value stands in the config; printed as `rules[2].limit`.
+pub(super) struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    segment: Segment<'a>,
+}
+
+enum Segment<'a> {
+    Root,
+    Field(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    pub(super) const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
+
+    pub(super) fn field(&'a self, name: &'a str) -> Self {
+        Path { parent: Some(self), segment: Segment::Field(name) }
+    }
+
+    fn is_root(&self) -> bool {
+        self.parent.is_none()
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent.filter(|parent| !parent.is_root()) {
+            parent.fmt(f)?;
+            if let Segment::Field(_) = self.segment {
+                f.write_str(".")?;
+            }
+        }
+        match self.segment {
+            Segment::Root => f.write_str("config"),
+            Segment::Index(index) => write!(f, "[{index}]"),
+            Segment::Field(name) if is_plain(name) => f.write_str(name),
+            Segment::Field(name) => f.write_str(&quoted(name)),
+        }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=QUOTED).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// A text in quotes, in printable ASCII and cut when it is long.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    quoted.extend(text.chars().take(QUOTED).flat_map(char::escape_default));
+    if text.chars().nth(QUOTED).is_some() {
+        quoted.push_str("...");
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The names in quotes: `"a", "b" or "c"`.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>, conjunction: &str) -> String {
+    let mut names = names.peekable();
+    let mut list = String::new();
+    while let Some(name) = names.next() {
+        if !list.is_empty() {
+            let separator = if names.peek().is_some() { ", " } else { &[" ", conjunction, " "].concat() };
+            list.push_str(separator);
+        }
+        list.push_str(&quoted(name));
+    }
+    list
+}
+
+/// The kind of a value, for an error: texts may be secrets, numbers are not.
+fn shape(value: &Value) -> String {
+    let shape = match value {
+        Value::Null => "null",
+        Value::Bool(true) => "true",
+        Value::Bool(false) => "false",
+        Value::Number(number) => match integer(number) {
+            Some(number) => return format!("the number {number}"),
+            None => "a number that is no integer",
+        },
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    shape.to_owned()
+}
+
+/// The number as an integer, if it is one that a double holds exactly or that JSON wrote as one.
+fn integer(number: &Number) -> Option<i64> {
+    /// Above 2^53 a double no longer tells neighbouring integers apart.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.as_i64().or_else(|| {
+        let double = number.as_f64().filter(|double| double.fract() == 0.0 && double.abs() <= EXACT)?;
+        Some(double as i64)
+    })
+}

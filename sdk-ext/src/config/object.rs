@@ -1,0 +1,101 @@
+//! The fields of one object of a config.
+
+use serde_json::{Map, Value};
+
+use super::errors::Collector;
+use super::nearest::nearest;
+use super::node::{Node, Path, listed};
+use super::{FromConfig, Reader};
+
+/// The fields of one object: each field that is asked for becomes a known one, all others are reported as unknown.
+pub struct Object<'a> {
+    fields: &'a Map<String, Value>,
+    path: &'a Path<'a>,
+    errors: &'a Collector,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn new(fields: &'a Map<String, Value>, path: &'a Path<'a>, errors: &'a Collector) -> Self {
+        Self { fields, path, errors, known: Vec::new() }
+    }
+
+    /// A field that must be there.
+    pub fn required<T: FromConfig>(&mut self, name: &'static str) -> Option<T> {
+        self.required_with(name, T::from_config)
+    }
+
+    /// A field that may be left out. The outer `None` says that it was refused.
+    pub fn optional<T: FromConfig>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.optional_with(name, T::from_config)
+    }
+
+    /// A field that must be there, read by `read`.
+    pub fn required_with<T>(&mut self, name: &'static str, read: impl FnOnce(Node<'_>) -> Option<T>) -> Option<T> {
+        self.optional_with(name, read)?.or_else(|| self.error(["missing field \"", name, "\""].concat()))
+    }
+
+    /// A field that may be left out, read by `read`. The outer `None` says that it was refused.
+    pub fn optional_with<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Node<'_>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.ask(name) {
+            Some(value) => {
+                let path = self.path.field(name);
+                read(Node::new(value, &path, self.errors)).map(Some)
+            }
+            None => Some(None),
+        }
+    }
+
+    /// The one field of several that must be there, read by the function beside its name.
+    pub fn exactly_one<T>(&mut self, readers: &[(&'static str, Reader<T>)]) -> Option<T> {
+        let mut present = readers.iter().filter(|(name, _)| self.ask(name).is_some()).collect::<Vec<_>>().into_iter();
+        let names = || listed(readers.iter().map(|(name, _)| *name), "or");
+        match (present.next(), present.next()) {
+            (Some((name, read)), None) => self.required_with(name, read),
+            (None, _) => self.error(["expected exactly one of ", &names(), ", found none"].concat()),
+            (Some((first, _)), Some((second, _))) => {
+                let found = listed([*first, *second].into_iter(), "and");
+                self.error(["expected exactly one of ", &names(), ", found ", &found].concat())
+            }
+        }
+    }
+
+    /// Whether the object has no fields at all.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Reports an error about the object as a whole. Returns `None`, to be returned in turn.
+    pub fn error<T>(&self, message: impl Into<String>) -> Option<T> {
+        self.errors.push(self.path, message.into());
+        None
+    }
+
+    /// Reports an error about one field, such as one that contradicts another.
+    pub fn error_at<T>(&self, name: &str, message: impl Into<String>) -> Option<T> {
+        self.errors.push(&self.path.field(name), message.into());
+        None
+    }
+
+    fn ask(&mut self, name: &'static str) -> Option<&'a Value> {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
+        self.fields.get(name)
+    }
+
+    pub(super) fn report_unknown(&self) {
+        for name in self.fields.keys().filter(|name| !self.known.contains(&name.as_str())) {
+            let hint = match nearest(name, self.known.iter().copied()) {
+                Some(nearest) => [", did you mean \"", nearest, "\"?"].concat(),
+                None if self.known.is_empty() => ", no fields are known here".to_owned(),
+                None => [", known here: ", &listed(self.known.iter().copied(), "and")].concat(),
+            };
+            self.error_at::<()>(name, ["unknown field", &hint].concat());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Body: the pieces of a message's body, or all of it at once.
+
+use super::Response;
+use super::next_response;
+use super::side::{RequestSide, Side};
+use super::trailers::{Trailers, next_trailers};
+use crate::abi;
+use crate::filter::Filter;
+use crate::handle::Handle;
+use crate::reply::ExchangeError;
+use crate::runtime::flow::{NoWhole, Piece};
+use crate::status::HostError;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::task::Poll;
+
+/// A body that passes as it is.
+pub enum ReadOnly {}
+
+/// A body that may be changed: its message has no `content-length`.
+pub enum Rewrite {}
+
+/// The body of a message whose headers may have gone on.
+pub struct Body<F, S, A> {
+    handle: Handle<F>,
+    kind: PhantomData<fn(S, A)>,
+}
+
+impl<F: Filter, S: Side, A> Body<F, S, A> {
+    pub(crate) fn new(handle: Handle<F>) -> Self {
+        const {
+            assert!(
+                F::PHASES.has(S::DIRECTION.body_phase()),
+                "the filter reads a body: declare `request_body` or `response_body` in Filter::PHASES and in filter!"
+            );
+        }
+        Self { handle, kind: PhantomData }
+    }
+
+    /// Lets the headers and all former pieces go and waits for the next piece; `None` when the body has ended.
+    ///
+    /// The last piece may be empty. A body that ends with trailers, or whose response overtakes it, has no last piece
+    /// unless the one before was [kept](Chunk::keep).
+    pub async fn chunk(&mut self) -> Option<Chunk<'_, F, S, A>> {
+        let flow = self.handle.stream.flow(S::DIRECTION);
+        let piece = poll_fn(|_| flow.take_piece().map_or(Poll::Pending, Poll::Ready)).await?;
+        Some(Chunk { body: self, piece })
+    }
+
+    /// Lets the headers go and waits for the whole body, which is held until the filter goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`ExchangeError::BodyTooLong`] over `limit` bytes; [`ExchangeError::Overtaken`] when the response came first.
+    pub async fn whole(&mut self, limit: usize) -> Result<Chunk<'_, F, S, A>, ExchangeError> {
+        let flow = self.handle.stream.flow(S::DIRECTION);
+        match poll_fn(|_| flow.take_whole(limit).map_or(Poll::Pending, Poll::Ready)).await {
+            Ok(size) => Ok(Chunk { body: self, piece: Piece { size, last: true } }),
+            Err(NoWhole::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
+            Err(NoWhole::Overtaken) => Err(ExchangeError::Overtaken),
+        }
+    }
+
+    /// Lets the rest of the body pass and waits for the trailers; `None` when the message has none.
+    pub async fn trailers(self) -> Option<Trailers<F, S>> {
+        next_trailers(self.handle).await
+    }
+
+    /// The way to the host.
+    #[must_use]
+    pub fn handle(&self) -> &Handle<F> {
+        &self.handle
+    }
+}
+
+impl<F: Filter, A> Body<F, RequestSide, A> {
+    /// Lets the rest of the request pass and waits for the response's headers.
+    pub async fn response(self) -> Response<F> {
+        next_response(self.handle).await
+    }
+}
+
+/// A piece of a body, held by the host until the filter goes on.
+pub struct Chunk<'a, F, S, A> {
+    body: &'a mut Body<F, S, A>,
+    piece: Piece,
+}
+
+impl<F: Filter, S: Side, A> Chunk<'_, F, S, A> {
+    /// Its length in bytes, before any change.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.piece.size
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.piece.size == 0
+    }
+
+    /// Whether the body ends with it.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.piece.last
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    ///
+    /// The host refused.
+    pub fn bytes(&self) -> Result<Vec<u8>, HostError> {
+        abi::buffer_bytes(S::DIRECTION.body(), 0, self.piece.size)
+    }
+
+    /// Keeps it with the host: the next piece begins with it. The last piece cannot be kept.
+    pub fn keep(self) {
+        self.body.handle.stream.flow(S::DIRECTION).keep(self.piece);
+    }
+}
+
+impl<F: Filter, S: Side> Chunk<'_, F, S, Rewrite> {
+    /// Puts other bytes in its place.
+    ///
+    /// # Errors
+    ///
+    /// The host refused: the piece is unchanged.
+    pub fn replace(&mut self, bytes: &[u8]) -> Result<(), HostError> {
+        abi::set_buffer_bytes(S::DIRECTION.body(), 0, usize::MAX, bytes)
+    }
+}

@@ -1,0 +1,267 @@
+//! Header maps: owned snapshots of the host's maps, bytes first, duplicates visible; and what may be written to one.
+
+use crate::matching::Field;
+use crate::status::HostError;
+use std::fmt;
+
+/// All lines of a header or trailer map, in the order in which the host holds them.
+///
+/// Names are lower case. A map over 1 MiB or 1024 lines reads as empty (a limit of Envoy's).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HeaderMap {
+    pairs: Vec<u8>,
+    count: usize,
+}
+
+impl HeaderMap {
+    /// Reads the ABI's pair format: the number of pairs, the lengths of each name and value, then each of them
+    /// with a NUL behind it; all numbers are 32-bit little-endian.
+    pub(crate) fn from_pairs(pairs: Vec<u8>) -> Result<Self, HeaderError> {
+        if pairs.is_empty() {
+            return Ok(Self::default());
+        }
+        let count = number_at(&pairs, 0).ok_or(HeaderError::Malformed)?;
+        let map = Self { pairs, count };
+        match map.iter().count() == count {
+            true => Ok(map),
+            false => Err(HeaderError::Malformed),
+        }
+    }
+
+    /// Builds a map from its lines.
+    pub fn from_lines<'a>(lines: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let lines: Vec<_> = lines.into_iter().collect();
+        Self { pairs: encode(lines.iter().copied()), count: lines.len() }
+    }
+
+    /// All lines, name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut data = self.count.saturating_mul(8).saturating_add(4);
+        let mut take = move |length: usize| {
+            let end = data.checked_add(length)?;
+            let bytes = self.pairs.get(data..end)?;
+            data = end.checked_add(1)?;
+            Some(bytes)
+        };
+        (0..self.count).map_while(move |index| {
+            let lengths = index.checked_mul(8)?.checked_add(4)?;
+            let name = take(number_at(&self.pairs, lengths)?)?;
+            let value = take(number_at(&self.pairs, lengths.checked_add(4)?)?)?;
+            Some((name, value))
+        })
+    }
+
+    /// The values of all lines of one header; `name` in lower case.
+    pub fn all<'a, 'b>(&'a self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'b> {
+        self.iter().filter(move |(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// A header that should have one line: absent, that line, or too many; `name` in lower case.
+    #[must_use]
+    pub fn field<'a>(&'a self, name: &str) -> Field<&'a [u8]> {
+        let mut lines = self.all(name);
+        match (lines.next(), lines.next()) {
+            (None, _) => Field::Absent,
+            (Some(value), None) => Field::One(value),
+            (Some(_), Some(_)) => Field::Many,
+        }
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is no line at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Names only: values may be credentials.
+impl fmt::Debug for HeaderMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| String::from_utf8_lossy(name))).finish()
+    }
+}
+
+/// A header that may not be written, or could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderError {
+    /// The name is not a lower-case token (RFC 9110, section 5.1).
+    Name,
+    /// The value holds CR, LF or NUL (RFC 9110, section 5.5).
+    Value,
+    /// `content-length` and `transfer-encoding` frame the message and belong to the SDK and the host.
+    Framing,
+    /// A request's pseudo-header can be replaced by a non-empty value, but not added or removed; a response has
+    /// only its status, which is set as a number.
+    Pseudo,
+    /// The host handed over a map that is not in the ABI's format.
+    Malformed,
+    /// The host refused.
+    Host(HostError),
+}
+
+impl From<HostError> for HeaderError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("a header name must be a lower-case token"),
+            Self::Value => f.write_str("a header value must not hold CR, LF or NUL"),
+            Self::Framing => f.write_str("content-length and transfer-encoding are not a filter's to write"),
+            Self::Pseudo => f.write_str("a pseudo-header can be changed, but not added or removed"),
+            Self::Malformed => f.write_str("the host handed over a malformed header map"),
+            Self::Host(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HeaderError {}
+
+/// How a header is about to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Set,
+    Add,
+    Remove,
+}
+
+/// Refuses what would make a message invalid, desynchronise its framing or split a response.
+pub(crate) fn check(write: Write, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+    match name {
+        "content-length" | "transfer-encoding" => return Err(HeaderError::Framing),
+        ":method" | ":scheme" | ":authority" | ":path" if write == Write::Set && !value.is_empty() => {}
+        _ if name.starts_with(':') => return Err(HeaderError::Pseudo),
+        _ if name.is_empty() || !name.bytes().all(is_lower_case_token) => return Err(HeaderError::Name),
+        _ => {}
+    }
+    match value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | b'\0')) {
+        true => Err(HeaderError::Value),
+        false => Ok(()),
+    }
+}
+
+/// As [`check`]; a trailer section has no pseudo-headers (RFC 9113, section 8.1).
+pub(crate) fn check_trailer(write: Write, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+    match name.starts_with(':') {
+        true => Err(HeaderError::Pseudo),
+        false => check(write, name, value),
+    }
+}
+
+/// `tchar` of RFC 9110, section 5.6.2, less the upper-case letters.
+fn is_lower_case_token(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// Writes lines in the ABI's pair format.
+pub(crate) fn encode<'a>(lines: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Vec<u8> {
+    let mut pairs = Vec::new();
+    let count = u32::try_from(lines.clone().count()).unwrap_or(u32::MAX);
+    pairs.extend_from_slice(&count.to_le_bytes());
+    for (name, value) in lines.clone() {
+        for length in [name.len(), value.len()] {
+            pairs.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        }
+    }
+    for (name, value) in lines {
+        for part in [name.as_bytes(), value] {
+            pairs.extend_from_slice(part);
+            pairs.push(0);
+        }
+    }
+    pairs
+}
+
+fn number_at(pairs: &[u8], at: usize) -> Option<usize> {
+    let bytes = pairs.get(at..at.checked_add(4)?)?;
+    usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn duplicates_are_visible_and_keep_their_order() {
+        let map = HeaderMap::from_lines([("a", &b"1"[..]), ("b", b"2"), ("a", b"3")]);
+        assert_eq!(map.field("a"), Field::Many);
+        assert_eq!(map.field("b"), Field::One(&b"2"[..]));
+        assert_eq!(map.field("c"), Field::Absent);
+        assert_eq!(map.all("a").collect::<Vec<_>>(), [b"1", b"3"]);
+    }
+
+    #[test]
+    fn values_are_bytes_and_need_not_be_text() {
+        let map = HeaderMap::from_lines([("a", &[0xE9, 0xFF][..])]);
+        assert_eq!(HeaderMap::from_pairs(map.pairs.clone()).unwrap().field("a"), Field::One(&[0xE9, 0xFF][..]));
+    }
+
+    #[test]
+    fn a_map_never_prints_its_values() {
+        let map = HeaderMap::from_lines([("authorization", &b"Bearer canary"[..])]);
+        assert_eq!(format!("{map:?}"), r#"["authorization"]"#);
+    }
+
+    #[test]
+    fn a_line_break_cannot_be_written() {
+        for value in [&b"a\r\nb"[..], b"a\nb", b"a\rb", b"a\0b"] {
+            assert_eq!(check(Write::Set, "x", value), Err(HeaderError::Value));
+        }
+        assert_eq!(check(Write::Set, "x", &[b' ', 0x80, 0xFF, b'\t']), Ok(()));
+    }
+
+    #[test]
+    fn a_name_is_a_lower_case_token() {
+        for name in ["", "X", "a b", "a:b", "a\r", "é", "a/"] {
+            assert_eq!(check(Write::Set, name, b""), Err(HeaderError::Name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn framing_headers_are_not_a_filters_to_write() {
+        for write in [Write::Set, Write::Add, Write::Remove] {
+            assert_eq!(check(write, "content-length", b"1"), Err(HeaderError::Framing));
+            assert_eq!(check(write, "transfer-encoding", b"chunked"), Err(HeaderError::Framing));
+        }
+    }
+
+    #[test]
+    fn a_pseudo_header_can_be_changed_but_neither_doubled_nor_removed() {
+        assert_eq!(check(Write::Set, ":path", b"/"), Ok(()));
+        assert_eq!(check(Write::Add, ":path", b"/"), Err(HeaderError::Pseudo));
+        assert_eq!(check(Write::Remove, ":path", b""), Err(HeaderError::Pseudo));
+        for name in [":", ":status", ":protocol"] {
+            assert_eq!(check(Write::Set, name, b"1"), Err(HeaderError::Pseudo), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_survives_the_pair_format(lines in proptest::collection::vec(("[a-z-]{0,9}", proptest::collection::vec(any::<u8>(), 0..9)), 0..9)) {
+            let map = HeaderMap::from_lines(lines.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
+            let read = HeaderMap::from_pairs(map.pairs.clone()).unwrap();
+            prop_assert_eq!(read.len(), lines.len());
+            for ((name, value), (read_name, read_value)) in lines.iter().zip(read.iter()) {
+                prop_assert_eq!(name.as_bytes(), read_name);
+                prop_assert_eq!(value.as_slice(), read_value);
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_a_map_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(map) = HeaderMap::from_pairs(bytes) {
+                prop_assert_eq!(map.iter().count(), map.len());
+            }
+        }
+    }
+}

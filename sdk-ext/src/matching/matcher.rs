@@ -1,0 +1,183 @@
+//! Matchers: which requests a rule is about.
+
+use super::host::HostPattern;
+use super::names::{self, non_empty};
+use super::path::PathPattern;
+use super::text::TextTest;
+use super::{Attributes, Cidr, ClientIp, Field, Needs, RequestView, Selector};
+use crate::config::{FromConfig, FromFields, Node, Object};
+
+/// Which requests a rule is about: all conditions must hold. The default has none and matches every request.
+#[derive(Debug, Clone, Default)]
+pub struct Matcher {
+    conditions: Vec<Condition>,
+}
+
+/// Whether a request matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All conditions hold.
+    Match,
+    /// At least one condition does not hold.
+    NoMatch,
+    /// A condition reads something that the request has more than once: the request does not match, nor does it match
+    /// the opposite.
+    Ambiguous,
+}
+
+#[derive(Debug, Clone)]
+enum Condition {
+    Path(PathPattern),
+    Methods(Vec<String>),
+    Hosts(Vec<HostPattern>),
+    Header(String, TextTest),
+    Query(String, TextTest),
+    Value(Selector, TextTest),
+    ClientIp(Vec<Cidr>),
+    Not(Matcher),
+}
+
+// === impl Matcher ===
+
+impl Matcher {
+    /// Whether the request matches.
+    ///
+    /// Conditions are read only until one does not hold, except under `not`, where all are read: a duplicated header
+    /// must not become a match.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub fn evaluate<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
+        for condition in &self.conditions {
+            let verdict = condition.evaluate(request)?;
+            if verdict != Verdict::Match {
+                return Ok(verdict);
+            }
+        }
+        Ok(Verdict::Match)
+    }
+
+    /// Adds the headers that [`evaluate`](Self::evaluate) reads at most.
+    pub fn needs(&self, client_ip: &ClientIp, needs: &mut Needs) {
+        for condition in &self.conditions {
+            match condition {
+                Condition::Path(_) | Condition::Query(..) => needs.add(":path"),
+                Condition::Methods(_) => needs.add(":method"),
+                Condition::Hosts(_) => needs.add(":authority"),
+                Condition::Header(name, _) => needs.add(name),
+                Condition::Value(selector, _) => selector.needs(client_ip, needs),
+                Condition::ClientIp(_) => client_ip.needs(needs),
+                Condition::Not(matcher) => matcher.needs(client_ip, needs),
+            }
+        }
+    }
+
+    fn evaluate_opposite<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
+        let mut verdict = Verdict::NoMatch;
+        for condition in &self.conditions {
+            match condition.evaluate(request)? {
+                Verdict::Match => {}
+                Verdict::NoMatch => verdict = Verdict::Match,
+                Verdict::Ambiguous => return Ok(Verdict::Ambiguous),
+            }
+        }
+        Ok(verdict)
+    }
+}
+
+impl FromFields for Matcher {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        if object.is_empty() {
+            return object.error("an empty matcher would match every request; to mean that, leave it out");
+        }
+        let path = object.optional("path");
+        let methods = object.optional_with("methods", |node| node.non_empty_list(names::method));
+        let hosts = object.optional_with("hosts", |node| node.non_empty_list(HostPattern::from_config));
+        let headers = object
+            .optional_with("headers", |node| node.non_empty_list(|node| named(node, names::header, Condition::Header)));
+        let query = object
+            .optional_with("query", |node| node.non_empty_list(|node| named(node, parameter_name, Condition::Query)));
+        let values = object.optional_with("values", |node| node.non_empty_list(value));
+        let client_ip = object.optional_with("client_ip", |node| node.non_empty_list(Cidr::from_config));
+        let not = object.optional("not");
+
+        let mut conditions = Vec::new();
+        conditions.extend(methods?.map(Condition::Methods));
+        conditions.extend(path?.map(Condition::Path));
+        conditions.extend(hosts?.map(Condition::Hosts));
+        conditions.extend(headers?.into_iter().flatten());
+        conditions.extend(query?.into_iter().flatten());
+        conditions.extend(client_ip?.map(Condition::ClientIp));
+        conditions.extend(values?.into_iter().flatten());
+        conditions.extend(not?.map(Condition::Not));
+        Some(Self { conditions })
+    }
+}
+
+fn named(
+    node: Node<'_>,
+    name: fn(Node<'_>) -> Option<String>,
+    condition: fn(String, TextTest) -> Condition,
+) -> Option<Condition> {
+    node.object(|object| {
+        let name = object.required_with("name", name);
+        let test = TextTest::from_fields(object);
+        Some(condition(name?, test?))
+    })
+}
+
+fn parameter_name(node: Node<'_>) -> Option<String> {
+    non_empty(node, "the name of a query parameter")
+}
+
+fn value(node: Node<'_>) -> Option<Condition> {
+    node.object(|object| {
+        let selector = object.required("of");
+        let test = TextTest::from_fields(object);
+        Some(Condition::Value(selector?, test?))
+    })
+}
+
+// === impl Condition ===
+
+impl Condition {
+    fn evaluate<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
+        Ok(match self {
+            Self::Path(pattern) => test(request.path()?, |path| pattern.matches(&path)),
+            Self::Methods(methods) => {
+                test(request.method()?, |method| methods.iter().any(|allowed| allowed.as_bytes() == &*method))
+            }
+            Self::Hosts(hosts) => test(request.host()?, |host| hosts.iter().any(|pattern| pattern.matches(&host))),
+            Self::Header(name, text) => text.verdict(request.header(name)?),
+            Self::Query(name, text) => text.verdict(request.query_parameter(name)?),
+            Self::Value(selector, text) => {
+                let selection = selector.select(request)?;
+                text.verdict(if selection.ambiguous { Field::Many } else { selection.value.into() })
+            }
+            Self::ClientIp(ranges) => {
+                test(request.client_ip()?, |address| ranges.iter().any(|range| range.contains(address)))
+            }
+            Self::Not(matcher) => matcher.evaluate_opposite(request)?,
+        })
+    }
+}
+
+fn test<T>(value: Field<T>, holds: impl FnOnce(T) -> bool) -> Verdict {
+    match value {
+        Field::One(value) => holds(value).into(),
+        Field::Absent => Verdict::NoMatch,
+        Field::Many => Verdict::Ambiguous,
+    }
+}
+
+// === impl Verdict ===
+
+impl From<bool> for Verdict {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Match } else { Self::NoMatch }
+    }
+}
+
+#[cfg(test)]
+mod tests;

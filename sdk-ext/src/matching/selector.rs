@@ -1,0 +1,158 @@
+//! Selectors: one value of a request.
+
+use std::borrow::Cow;
+
+use super::names::{self, non_empty};
+use super::{Attributes, ClientIp, Field, Needs, RequestView};
+use crate::config::{FromConfig, FromFields, Node, Object};
+
+/// How long the path of a property may be.
+const MAX_PROPERTY_PATH: usize = 16;
+
+/// Where to find one value of a request, such as `{header: x-user}` or `{claim: sub, or: {client_ip: {}}}`.
+#[derive(Debug, Clone)]
+pub struct Selector {
+    source: Source,
+    fallback: Option<Box<Selector>>,
+}
+
+/// What a [`Selector`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection<'a> {
+    /// The value, if one of the sources has one.
+    pub value: Option<Cow<'a, [u8]>>,
+    /// Whether a source before that of the value came more than once, and was passed over for that.
+    pub ambiguous: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Header(String),
+    Cookie(String),
+    Query(String),
+    Claim(String),
+    ClientIp,
+    PathSegment(usize),
+    Method,
+    Host,
+    Route,
+    Property(Vec<String>),
+    Literal(String),
+}
+
+// === impl Selector ===
+
+impl Selector {
+    /// The value, taken from the first source that has exactly one.
+    ///
+    /// Hosts are in lower case, addresses in their shortest form (IPv6 cut to `ipv6_prefix`), all else is as it is.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub fn select<'r, A: Attributes>(&'r self, request: &'r RequestView<'_, A>) -> Result<Selection<'r>, A::Error> {
+        let mut ambiguous = false;
+        let mut next = Some(self);
+        while let Some(selector) = next {
+            match selector.source.read(request)? {
+                Field::One(value) => {
+                    return Ok(Selection { value: Some(value), ambiguous });
+                }
+                Field::Absent => {}
+                Field::Many => ambiguous = true,
+            }
+            next = selector.fallback.as_deref();
+        }
+        Ok(Selection { value: None, ambiguous })
+    }
+
+    /// Adds the headers that [`select`](Self::select) reads at most.
+    pub fn needs(&self, client_ip: &ClientIp, needs: &mut Needs) {
+        match &self.source {
+            Source::Header(name) => needs.add(name),
+            Source::Cookie(_) => needs.add("cookie"),
+            Source::Query(_) | Source::PathSegment(_) => needs.add(":path"),
+            Source::ClientIp => client_ip.needs(needs),
+            Source::Method => needs.add(":method"),
+            Source::Host => needs.add(":authority"),
+            Source::Claim(_) | Source::Route | Source::Property(_) | Source::Literal(_) => {}
+        }
+        if let Some(fallback) = &self.fallback {
+            fallback.needs(client_ip, needs);
+        }
+    }
+}
+
+impl FromFields for Selector {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let source = object.exactly_one(&[
+            ("header", |node| names::header(node).map(Source::Header)),
+            ("cookie", |node| names::cookie(node).map(Source::Cookie)),
+            ("query", |node| non_empty(node, "the name of a query parameter").map(Source::Query)),
+            ("claim", |node| non_empty(node, "the name of a claim").map(Source::Claim)),
+            ("client_ip", |node| no_options(node, Source::ClientIp)),
+            ("path", |node| node.object(|path| path.required_with("segment", segment)).map(Source::PathSegment)),
+            ("method", |node| no_options(node, Source::Method)),
+            ("host", |node| no_options(node, Source::Host)),
+            ("route", |node| no_options(node, Source::Route)),
+            ("property", |node| property_path(node).map(Source::Property)),
+            ("literal", |node| String::from_config(node).map(Source::Literal)),
+        ]);
+        let fallback = object.optional("or");
+        Some(Self { source: source?, fallback: fallback?.map(Box::new) })
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    fn read<'r, A: Attributes>(&'r self, request: &'r RequestView<'_, A>) -> Result<Field<Cow<'r, [u8]>>, A::Error> {
+        match self {
+            Self::Header(name) => request.header(name),
+            Self::Cookie(name) => request.cookie(name),
+            Self::Query(name) => request.query_parameter(name),
+            Self::Claim(name) => request.claim(name).map(Field::from),
+            Self::ClientIp => Ok(request.client_key()?.map(|address| address.to_string().into_bytes().into())),
+            Self::PathSegment(number) => request.path_segment(*number),
+            Self::Method => request.method(),
+            Self::Host => Ok(request.host()?.map(lower_case)),
+            Self::Route => request.route().map(Field::from),
+            Self::Property(path) => property(request, path).map(Field::from),
+            Self::Literal(text) => Ok(Field::One(text.as_bytes().into())),
+        }
+    }
+}
+
+fn lower_case(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if text.iter().any(u8::is_ascii_uppercase) { text.to_ascii_lowercase().into() } else { text }
+}
+
+fn property<'r, A: Attributes>(
+    request: &'r RequestView<'_, A>,
+    path: &[String],
+) -> Result<Option<Cow<'r, [u8]>>, A::Error> {
+    let mut segments = [""; MAX_PROPERTY_PATH];
+    for (segment, name) in segments.iter_mut().zip(path) {
+        *segment = name;
+    }
+    request.property(segments.get(..path.len()).unwrap_or(&segments))
+}
+
+fn no_options(node: Node<'_>, source: Source) -> Option<Source> {
+    node.object(|_| Some(source))
+}
+
+fn segment(node: Node<'_>) -> Option<usize> {
+    node.integer(1..=64).and_then(|number| usize::try_from(number).ok())
+}
+
+fn property_path(node: Node<'_>) -> Option<Vec<String>> {
+    let path = node.non_empty_list(|node| non_empty(node, "a part of a property's path"))?;
+    if path.len() > MAX_PROPERTY_PATH {
+        return node.error(format!("expected at most {MAX_PROPERTY_PATH} parts of a property's path"));
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Module: the exports through which the host calls a filter.
+
+/// Makes a wasm module of one filter: the marker of ABI 0.2.1, and exactly those callbacks that its phases need.
+///
+/// `phases` is the same list as [`Filter::PHASES`](crate::Filter::PHASES); a difference does not compile. A filter
+/// that waits (`http_call`, `sleep`) also gets the body and trailers callbacks of each direction that it takes part
+/// in: without them Envoy would release a held message when its body or trailers come
+/// (`allow_on_headers_stop_iteration`).
+///
+/// ```ignore
+/// palisade_sdk::filter!(Auth, phases: [request_headers, http_call]);
+/// ```
+#[macro_export]
+macro_rules! filter {
+    ($filter:ty, phases: [$($phase:ident),* $(,)?]) => {
+        const _: () = {
+            const DECLARED: $crate::Phases = <$filter as $crate::Filter>::PHASES;
+            assert!(DECLARED.same($crate::phases![$($phase),*]), "filter! and Filter::PHASES name different phases");
+            assert!(DECLARED.has_headers(), "body and trailers phases need the same side's headers phase");
+        };
+
+        thread_local! {
+            static RUNTIME: $crate::Runtime<$filter> = const { $crate::Runtime::new() };
+        }
+
+        /// The host's marker of the ABI's version.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn proxy_abi_version_0_2_1() {}
+
+        /// The host asks for memory in which to hand over a value.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+            $crate::allocate(size)
+        }
+
+        $crate::export!(proxy_on_context_create(id: u32, root: u32) => |runtime| runtime.context_create(id, root));
+        $crate::export!(proxy_on_configure(root: u32, size: usize) -> u32
+            => |runtime| u32::from(runtime.configure(root, size)));
+        $crate::phase!(delete: $($phase)*);
+        $crate::phase!(request_headers: $($phase)*);
+        $crate::phase!(request_body: $($phase)*);
+        $crate::phase!(request_trailers: $($phase)*);
+        $crate::phase!(response_headers: $($phase)*);
+        $crate::phase!(response_body: [$($phase)*] $($phase)*);
+        $crate::phase!(response_trailers: [$($phase)*] $($phase)*);
+        $crate::phase!(http_call: $($phase)*);
+        $crate::phase!(sleep: $($phase)*);
+    };
+}
+
+/// One export, answered by the module's runtime.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export {
+    ($name:ident($($arg:ident: $ty:ty),*) $(-> $answer:ty)? => $call:expr) => {
+        #[doc = concat!("The host's callback `", stringify!($name), "`.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name($($arg: $ty),*) $(-> $answer)? {
+            RUNTIME.with($call)
+        }
+    };
+}
+
+/// The export of one phase, where the list of phases asks for it: each rule looks at the list's first name and, when
+/// that settles nothing, passes on the rest.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! phase {
+    // A filter of a single headers phase keeps nothing between callbacks.
+    (delete: request_headers) => {};
+    (delete: response_headers) => {};
+    (delete: $($any:ident)*) => {
+        $crate::export!(proxy_on_delete(id: u32) => |runtime| runtime.delete(id));
+    };
+
+    (request_headers: request_headers $($rest:ident)*) => {
+        $crate::export!(proxy_on_request_headers(id: u32, _headers: usize, end: u32) -> u32
+            => |runtime| runtime.request_headers(id, end != 0));
+    };
+    (request_body: request_body $($rest:ident)*) => {
+        $crate::export!(proxy_on_request_body(id: u32, size: usize, end: u32) -> u32
+            => |runtime| runtime.request_body(id, size, end != 0));
+    };
+    (request_body: http_call $($rest:ident)*) => { $crate::phase!(request_body: request_body); };
+    (request_body: sleep $($rest:ident)*) => { $crate::phase!(request_body: request_body); };
+
+    (request_trailers: request_trailers $($rest:ident)*) => {
+        $crate::export!(proxy_on_request_trailers(id: u32, _trailers: usize) -> u32
+            => |runtime| runtime.request_trailers(id));
+    };
+    (request_trailers: http_call $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
+    (request_trailers: sleep $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
+
+    (response_headers: response_headers $($rest:ident)*) => {
+        $crate::export!(proxy_on_response_headers(id: u32, _headers: usize, end: u32) -> u32
+            => |runtime| runtime.response_headers(id, end != 0));
+    };
+    // A filter that waits holds a response only if it takes part in responses.
+    (response_body: $all:tt response_body $($rest:ident)*) => {
+        $crate::export!(proxy_on_response_body(id: u32, size: usize, end: u32) -> u32
+            => |runtime| runtime.response_body(id, size, end != 0));
+    };
+    (response_body: [$($all:ident)*] http_call $($rest:ident)*) => { $crate::phase!(hold_response_body: $($all)*); };
+    (response_body: [$($all:ident)*] sleep $($rest:ident)*) => { $crate::phase!(hold_response_body: $($all)*); };
+    (response_body: $all:tt $other:ident $($rest:ident)*) => { $crate::phase!(response_body: $all $($rest)*); };
+    (response_body: $all:tt) => {};
+    (hold_response_body: response_headers $($rest:ident)*) => { $crate::phase!(response_body: [] response_body); };
+
+    (response_trailers: $all:tt response_trailers $($rest:ident)*) => {
+        $crate::export!(proxy_on_response_trailers(id: u32, _trailers: usize) -> u32
+            => |runtime| runtime.response_trailers(id));
+    };
+    (response_trailers: [$($all:ident)*] http_call $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
+    (response_trailers: [$($all:ident)*] sleep $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
+    (response_trailers: $all:tt $other:ident $($rest:ident)*) => { $crate::phase!(response_trailers: $all $($rest)*); };
+    (response_trailers: $all:tt) => {};
+    (hold_response_trailers: response_headers $($rest:ident)*) => {
+        $crate::phase!(response_trailers: [] response_trailers);
+    };
+
+    (http_call: http_call $($rest:ident)*) => {
+        $crate::export!(proxy_on_http_call_response(root: u32, token: u32, headers: usize, size: usize, _trailers: usize)
+            => |runtime| runtime.http_call_response(root, token, headers, size));
+    };
+    (sleep: sleep $($rest:ident)*) => {
+        $crate::export!(proxy_on_tick(root: u32) => |runtime| runtime.tick(root));
+    };
+
+    ($name:ident: $other:ident $($rest:ident)*) => { $crate::phase!($name: $($rest)*); };
+    ($name:ident:) => {};
+}

@@ -1,0 +1,75 @@
+//! Plugin: the configuration that a filter is made of, as the host knows it.
+
+use crate::abi;
+use crate::filter::Filter;
+use crate::handle;
+use crate::metrics::{Counter, Gauge, Histogram};
+use crate::shared_data::SharedKey;
+use sha2::{Digest, Sha256};
+
+/// One plugin configuration: its name in the host's configuration, and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    filter: &'static str,
+    version: &'static str,
+    name: String,
+    config_sha256: String,
+}
+
+impl Plugin {
+    pub(crate) fn new<F: Filter>(config: &[u8]) -> Self {
+        let name = handle::property(&["plugin_name"]).ok().flatten().unwrap_or_default();
+        Self {
+            filter: F::NAME,
+            version: F::VERSION,
+            name: String::from_utf8_lossy(&name).into_owned(),
+            config_sha256: hex::encode(Sha256::digest(config)),
+        }
+    }
+
+    /// The plugin's `name` in the host's configuration; empty when it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The SHA-256 of the configuration's bytes, in hexadecimal.
+    #[must_use]
+    pub fn config_sha256(&self) -> &str {
+        &self.config_sha256
+    }
+
+    /// A counter `palisade.<filter>.<name>`.
+    #[must_use]
+    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
+        Counter::new(self.filter, name, labels)
+    }
+
+    /// A gauge `palisade.<filter>.<name>`.
+    #[must_use]
+    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Gauge {
+        Gauge::new(self.filter, name, labels)
+    }
+
+    /// A histogram `palisade.<filter>.<name>`.
+    #[must_use]
+    pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Histogram {
+        Histogram::new(self.filter, name, labels)
+    }
+
+    /// A key of the data that all workers share: `palisade/<filter>/<plugin name>/<key>`.
+    #[must_use]
+    pub fn shared(&self, key: &str) -> SharedKey {
+        SharedKey::new(self.filter, &self.name, key)
+    }
+
+    /// Says in the log and in a gauge which version and which configuration were taken up. The gauge's value is the
+    /// time, in seconds since the Unix epoch: of several configurations the newest has the highest.
+    pub(crate) fn announce(&self) {
+        let Self { filter, version, name, config_sha256 } = self;
+        abi::log(2, &format!("{filter} {version}: plugin {name:?} takes up configuration sha256:{config_sha256}"));
+        let short = config_sha256.get(..12).unwrap_or(config_sha256);
+        let now = handle::now().unwrap_or_default().as_secs();
+        self.gauge("configured", &[("version", version), ("config", short)]).set(now);
+    }
+}

@@ -1,0 +1,79 @@
+//! Randomness: bytes from the host's cryptographic source, a fast generator seeded from it, and maps that cannot be
+//! flooded.
+//!
+//! On `wasm32-unknown-unknown` the standard library's `HashMap` takes its keys from two addresses, which a client can
+//! know; a map keyed by anything a client sends must be a [`SeededMap`].
+
+use crate::abi;
+use crate::status::HostError;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use siphasher::sip::SipHasher13;
+use std::hash::BuildHasher;
+
+/// Fills `bytes` from the host's cryptographic random source (BoringSSL's in Envoy).
+///
+/// # Errors
+///
+/// The host refused: `random_get` is withheld from this module.
+pub fn fill(bytes: &mut [u8]) -> Result<(), HostError> {
+    abi::fill_random(bytes)
+}
+
+/// A fast generator, seeded by the host: for jitter and sampling, not for secrets.
+///
+/// # Errors
+///
+/// As for [`fill`].
+pub fn generator() -> Result<SmallRng, HostError> {
+    let mut seed = <SmallRng as SeedableRng>::Seed::default();
+    fill(&mut seed)?;
+    Ok(SmallRng::from_seed(seed))
+}
+
+/// A map whose keys come from clients.
+#[expect(clippy::disallowed_types, reason = "its hasher is seeded")]
+pub type SeededMap<K, V> = std::collections::HashMap<K, V, Seed>;
+
+/// The secret of a [`SeededMap`]'s hasher (SipHash-1-3): `SeededMap::with_hasher(Seed::new()?)`.
+#[derive(Clone)]
+pub struct Seed(u64, u64);
+
+impl Seed {
+    /// A seed from the host's random source.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fill`].
+    pub fn new() -> Result<Self, HostError> {
+        let (mut high, mut low) = ([0; 8], [0; 8]);
+        fill(&mut high)?;
+        fill(&mut low)?;
+        Ok(Self(u64::from_le_bytes(high), u64::from_le_bytes(low)))
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_seeds_hash_differently() {
+        assert_ne!(Seed(1, 2).hash_one("key"), Seed(3, 4).hash_one("key"));
+        assert_eq!(Seed(1, 2).hash_one("key"), Seed(1, 2).hash_one("key"));
+    }
+
+    #[test]
+    fn without_a_random_source_there_is_an_error_and_no_weak_seed() {
+        assert!(Seed::new().is_err());
+        assert!(generator().is_err());
+    }
+}

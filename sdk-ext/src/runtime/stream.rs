@@ -1,0 +1,70 @@
+//! Stream: the two flows of one exchange and the future that works on them.
+
+use super::flow::Flow;
+use super::root::RootState;
+use crate::abi;
+use crate::direction::Direction;
+use crate::reply::Reply;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// What an exchange's future shares with the runtime.
+pub(crate) struct Stream {
+    /// The context's id; a root context's background task is a stream of which no message ever comes.
+    pub(crate) id: u32,
+    pub(crate) root: Rc<RootState>,
+    pub(crate) request: Flow,
+    pub(crate) response: Flow,
+}
+
+impl Stream {
+    pub(crate) fn new(id: u32, root: Rc<RootState>) -> Self {
+        Self { id, root, request: Flow::new(), response: Flow::new() }
+    }
+
+    pub(crate) fn flow(&self, direction: Direction) -> &Flow {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    /// Lets every held flow but that of the running callback go on, if it may.
+    ///
+    /// In its own callback a flow goes on by the return value alone: to continue it there as well would send the
+    /// message twice.
+    pub(crate) fn resume(&self, own: Option<Direction>) {
+        for direction in [Direction::Request, Direction::Response] {
+            let flow = self.flow(direction);
+            if own != Some(direction) && flow.is_held() && flow.may_go() {
+                flow.set_held(false);
+                if let Err(error) = abi::continue_stream(direction as u32) {
+                    self.root.report(&error);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) type ExchangeFuture = Pin<Box<dyn Future<Output = Result<(), Reply>>>>;
+
+/// An exchange that is not finished.
+pub(crate) struct Task {
+    pub(crate) stream: Rc<Stream>,
+    /// `None` once the filter is done and a flow must be held all the same: the host would not send the refusal, or
+    /// the rest of a rewritten request may not pass.
+    pub(crate) future: Option<ExchangeFuture>,
+}
+
+impl Task {
+    /// There is no waker: whatever a future can wait for comes as a callback, and each callback polls.
+    pub(crate) fn poll(&mut self) -> Poll<Result<(), Reply>> {
+        self.stream.request.before_poll();
+        self.stream.response.before_poll();
+        match &mut self.future {
+            Some(future) => future.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+            None => Poll::Pending,
+        }
+    }
+}

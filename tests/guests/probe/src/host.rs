@@ -1,0 +1,51 @@
+//! Abilities of the host that need no waiting: shared data, metrics, clock, randomness, properties, filter state.
+
+use crate::Probe;
+use palisade_sdk::matching::{Attributes, ClientIp};
+use palisade_sdk::random::{Seed, SeededMap, fill, generator};
+use palisade_sdk::{Reply, Request, now};
+
+impl Probe {
+    /// Uses each of them once and tells what came of it, a line each.
+    pub(crate) fn host(&self, request: &Request<Self>) -> Result<(), Reply> {
+        let mut lines = Vec::new();
+        let count = |old: Option<&[u8]>| {
+            let old = old.and_then(|old| old.try_into().ok()).map_or(0, u64::from_le_bytes);
+            Some(old.saturating_add(1).to_le_bytes().to_vec())
+        };
+        lines.push(format!("shared update: {:?}", self.requests.update(count)));
+        lines.push(format!("shared length: {:?}", self.requests.get().map(|value| value.map(|value| value.len()))));
+
+        self.plugin.counter("counter", &[("kind", "test")]).add(3);
+        self.plugin.gauge("gauge", &[]).set(7);
+        self.plugin.histogram("histogram", &[]).record(5);
+
+        let mut bytes = [0; 16];
+        lines.push(format!("random: {:?} {}", fill(&mut bytes), bytes != [0; 16]));
+        lines.push(format!("generator: {}", generator().is_ok()));
+        let mut map = SeededMap::with_hasher(Seed::new()?);
+        map.insert("key", "value");
+        lines.push(format!("seeded map: {:?}", map.get("key")));
+        lines.push(format!("clock: {}", now()?.as_secs() > 1_700_000_000));
+
+        let handle = request.handle();
+        handle.set_filter_state("palisade.probe", b"state")?;
+        for path in [&["palisade.probe"][..], &["filter_state", "wasm.palisade.probe"], &["no_such_property"]] {
+            let value = handle.property(path).map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned()));
+            lines.push(format!("property {path:?}: {value:?}"));
+        }
+        lines.push(format!("plugin: {:?} {}", self.plugin.name(), self.plugin.config_sha256().len()));
+        log::info!("the probe writes a line");
+        log::debug!("the probe writes a debug line");
+        Err(Reply::new(200, "probe_host").body(lines.join("\n")))
+    }
+}
+
+/// Reads the request's headers and the client's address when the request has long gone.
+pub(crate) async fn snapshot(request: Request<Probe>) -> Result<(), Reply> {
+    let snapshot = request.snapshot()?;
+    let mut response = request.response().await;
+    response.set_header("x-probe-tier", format!("{:?}", snapshot.header("x-tier")?))?;
+    response.set_header("x-probe-client", format!("{:?}", ClientIp::default().resolve(&snapshot)?))?;
+    Ok(())
+}
