@@ -2,6 +2,7 @@
 
 use crate::matching::Field;
 use crate::status::HostError;
+use std::borrow::Cow;
 use std::fmt;
 
 /// All lines of a header or trailer map, in the order in which the host holds them.
@@ -65,6 +66,20 @@ impl HeaderMap {
             (Some(value), None) => Field::One(value),
             (Some(_), Some(_)) => Field::Many,
         }
+    }
+
+    /// All lines of one header, joined with commas; `name` in lower case.
+    #[must_use]
+    pub fn joined(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let mut lines = self.all(name);
+        let first = lines.next()?;
+        let Some(second) = lines.next() else { return Some(Cow::Borrowed(first)) };
+        let mut joined = [first, b",", second].concat();
+        for line in lines {
+            joined.push(b',');
+            joined.extend_from_slice(line);
+        }
+        Some(Cow::Owned(joined))
     }
 
     /// How many lines there are.
@@ -198,6 +213,9 @@ mod tests {
         assert_eq!(map.field("b"), Field::One(&b"2"[..]));
         assert_eq!(map.field("c"), Field::Absent);
         assert_eq!(map.all("a").collect::<Vec<_>>(), [b"1", b"3"]);
+        assert_eq!(map.joined("a").as_deref(), Some(&b"1,3"[..]));
+        assert_eq!(map.joined("b").as_deref(), Some(&b"2"[..]));
+        assert_eq!(map.joined("c"), None);
     }
 
     #[test]

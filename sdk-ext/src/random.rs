@@ -7,7 +7,7 @@
 use crate::abi;
 use crate::status::HostError;
 use rand::SeedableRng;
-use rand::rngs::SmallRng;
+pub use rand::rngs::SmallRng;
 use siphasher::sip::SipHasher13;
 use std::hash::BuildHasher;
 

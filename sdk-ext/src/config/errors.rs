@@ -56,21 +56,21 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn push(&self, path: &Path<'_>, message: String) {
-        self.errors.borrow_mut().push((path.to_string(), message));
+    /// Adds an error whose message is the `parts`, one after the other.
+    pub(super) fn push(&self, path: &Path<'_>, parts: &[&str]) {
+        self.errors.borrow_mut().push((path.to_string(), parts.concat()));
     }
 
     pub(super) fn json(&self, text: &[u8]) -> Option<Value> {
         if text.iter().all(u8::is_ascii_whitespace) {
             self.push(
                 &Path::ROOT,
-                "the config is empty; the filter needs a JSON object, in Envoy the `configuration` of the plugin, in \
-                 Istio `pluginConfig`"
-                    .to_owned(),
+                &["the config is empty; the filter needs a JSON object, in Envoy the `configuration` of the plugin, \
+                   in Istio `pluginConfig`"],
             );
             return None;
         }
-        json::parse(text).map_err(|error| self.push(&Path::ROOT, format!("not valid JSON: {error}"))).ok()
+        json::parse(text).map_err(|error| self.push(&Path::ROOT, &["not valid JSON: ", &error.to_string()])).ok()
     }
 
     pub(super) fn into_result<T>(self, config: Option<T>) -> Result<T, ConfigErrors> {

@@ -8,6 +8,8 @@ use std::fmt;
 use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::node::quoted;
+
 /// Reads a JSON value and nothing after it.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -70,11 +72,17 @@ impl<'de> Visitor<'de> for Strict {
         let mut object = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
             let value = fields.next_value_seed(Strict)?;
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the field \"{}\" comes twice", name.escape_default())));
-            }
-            object.insert(name, value);
+            insert(&mut object, name, value).map_err(A::Error::custom)?;
         }
         Ok(Value::Object(object))
     }
+}
+
+/// Adds a field, or says that it is already there.
+fn insert(object: &mut Map<String, Value>, name: String, value: Value) -> Result<(), String> {
+    if object.contains_key(&name) {
+        return Err(["the field ", &quoted(&name), " comes twice"].concat());
+    }
+    object.insert(name, value);
+    Ok(())
 }

@@ -41,6 +41,7 @@ mod nearest;
 mod node;
 mod object;
 mod percent;
+mod protobuf_struct;
 mod rules;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -85,15 +86,16 @@ impl<T: FromFields> FromConfig for T {
 /// What reads one value of a config, such as [`FromConfig::from_config`].
 pub type Reader<T> = fn(Node<'_>) -> Option<T>;
 
-/// Reads a config, or reports everything that is wrong with it.
+/// Reads a config, given as JSON text or as a serialised `google.protobuf.Struct`, or reports everything that is wrong
+/// with it.
 ///
 /// # Errors
 ///
 /// An empty config, text that is not JSON (with line and column; an object that has a field twice counts as such), and
 /// everything that `T` refuses.
-pub fn parse<T: FromConfig>(json: &[u8]) -> Result<T, ConfigErrors> {
+pub fn parse<T: FromConfig>(config: &[u8]) -> Result<T, ConfigErrors> {
     let errors = Collector::default();
-    let value = errors.json(json);
+    let value = protobuf_struct::parse(config).or_else(|| errors.json(config));
     let config = value.as_ref().and_then(|value| T::from_config(Node::new(value, &Path::ROOT, &errors)));
     errors.into_result(config)
 }

@@ -4,12 +4,13 @@
 const LONGEST: usize = 40;
 
 /// The candidate that takes the fewest edits to reach from `name`, if that is at most a third of its letters.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
+        .iter()
         .filter_map(|candidate| {
             let edits = edits(name, candidate)?;
             let allowed = (candidate.len() / 3).max(1);
-            (edits <= allowed).then_some((edits, candidate))
+            (edits <= allowed).then_some((edits, *candidate))
         })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
@@ -45,16 +46,16 @@ mod tests {
     #[test]
     fn the_nearest_name_wins() {
         let known = ["limit", "name", "match"];
-        assert_eq!(nearest("limt", known.into_iter()), Some("limit"));
-        assert_eq!(nearest("Match", known.into_iter()), Some("match"));
-        assert_eq!(nearest("nmae", ["nae", "name"].into_iter()), Some("nae"));
+        assert_eq!(nearest("limt", &known), Some("limit"));
+        assert_eq!(nearest("Match", &known), Some("match"));
+        assert_eq!(nearest("nmae", &["nae", "name"]), Some("nae"));
     }
 
     #[test]
     fn a_name_far_from_all_has_no_nearest() {
-        assert_eq!(nearest("colour", ["limit", "name"].into_iter()), None);
-        assert_eq!(nearest("", ["limit"].into_iter()), None);
-        assert_eq!(nearest(&"l".repeat(100), ["limit"].into_iter()), None);
+        assert_eq!(nearest("colour", &["limit", "name"]), None);
+        assert_eq!(nearest("", &["limit"]), None);
+        assert_eq!(nearest(&"l".repeat(100), &["limit"]), None);
     }
 
     #[test]

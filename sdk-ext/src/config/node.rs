@@ -31,14 +31,21 @@ impl<'a> Node<'a> {
     }
 
     /// Reports an error about this value. Returns `None`, to be returned in turn.
-    pub fn error<T>(self, message: impl Into<String>) -> Option<T> {
-        self.errors.push(self.path, message.into());
+    pub fn error<T>(self, message: &str) -> Option<T> {
+        self.report(&[message]);
         None
     }
 
     /// Reports that `what` was expected, and what kind of value was found, without repeating a text.
     pub fn expected<T>(self, what: &str) -> Option<T> {
-        self.error(["expected ", what, ", found ", &shape(self.value)].concat())
+        self.report(&["expected ", what, ", found ", &shape(self.value)]);
+        None
+    }
+
+    /// Reports that this text, which is not repeated, is not `what` was expected.
+    pub fn malformed<T>(self, what: &str) -> Option<T> {
+        self.report(&["expected ", what]);
+        None
     }
 
     /// The text of a string; `what` says in an error what was expected.
@@ -51,22 +58,15 @@ impl<'a> Node<'a> {
         let number = self.value.as_number().and_then(integer).and_then(|number| u64::try_from(number).ok());
         number.filter(|number| range.contains(number)).or_else(|| {
             let (first, last) = range.into_inner();
-            self.expected(&format!("an integer from {first} to {last}"))
+            self.expected(&["an integer from ", &first.to_string(), " to ", &last.to_string()].concat())
         })
     }
 
     /// The choice that the text names; errors list the names and suggest the nearest.
     pub fn one_of<T: Clone>(self, choices: &[(&'static str, T)]) -> Option<T> {
-        let names = || choices.iter().map(|(name, _)| *name);
-        let Some(text) = self.value.as_str() else {
-            return self.expected(&listed(names(), "or"));
-        };
-        let found = choices.iter().find(|(name, _)| *name == text);
-        found.map(|(_, choice)| choice.clone()).or_else(|| {
-            let hint = nearest(text, names()).map(|name| [", did you mean \"", name, "\"?"].concat());
-            let hint = hint.unwrap_or_default();
-            self.error(["expected ", &listed(names(), "or"), ", found ", &quoted(text), &hint].concat())
-        })
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        let (_, choice) = choices.get(self.position_in(&names)?)?;
+        Some(choice.clone())
     }
 
     /// Each item of a list; all items are read, also after one was refused.
@@ -74,7 +74,7 @@ impl<'a> Node<'a> {
         let Some(values) = self.value.as_array() else {
             return self.expected("a list");
         };
-        let mut items = Vec::with_capacity(values.len());
+        let mut items = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let path = Path { parent: Some(self.path), segment: Segment::Index(index) };
             items.extend(read(Node::new(value, &path, self.errors)));
@@ -101,25 +101,47 @@ impl<'a> Node<'a> {
         value
     }
 
+    fn report(self, message: &[&str]) {
+        self.errors.push(self.path, message);
+    }
+
+    fn position_in(self, names: &[&str]) -> Option<usize> {
+        let Some(text) = self.value.as_str() else {
+            return self.expected(&listed(names, "or"));
+        };
+        names.iter().position(|name| *name == text).or_else(|| {
+            let hint = nearest(text, names).map(|name| [", did you mean \"", name, "\"?"].concat());
+            let hint = hint.unwrap_or_default();
+            self.report(&["expected ", &listed(names, "or"), ", found ", &quoted(text), &hint]);
+            None
+        })
+    }
+
     /// Reads a text that has a unit.
     ///
     /// `expected` describes it, with an example; `unit` completes a bare number in the hint. The text is repeated in
     /// the error, so this is not for types whose text may be a secret.
     pub(super) fn with_unit<T>(self, expected: &str, unit: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        match self.value {
-            Value::String(text) => {
-                parse(text).or_else(|| self.error(["expected ", expected, ", found ", &quoted(text)].concat()))
-            }
+        self.value.as_str().and_then(parse).or_else(|| {
+            self.report_without_unit(expected, unit);
+            None
+        })
+    }
+
+    fn report_without_unit(self, expected: &str, unit: &str) {
+        let (found, hint) = match self.value {
+            Value::String(text) => (quoted(text), String::new()),
             Value::Number(number) => {
                 let hint = match integer(number) {
-                    Some(number) if number >= 0 => format!("; write \"{number}{unit}\""),
+                    Some(number) if number >= 0 => ["; write \"", &number.to_string(), unit, "\""].concat(),
                     Some(_) => String::new(),
                     None => ["; write it in quotes, with a unit such as \"", unit, "\""].concat(),
                 };
-                self.error(["expected ", expected, ", found ", &shape(self.value), &hint].concat())
+                (shape(self.value), hint)
             }
-            _ => self.expected(expected),
-        }
+            _ => (shape(self.value), String::new()),
+        };
+        self.report(&["expected ", expected, ", found ", &found, &hint]);
     }
 }
 
@@ -172,26 +194,24 @@ fn is_plain(name: &str) -> bool {
 /// A text in quotes, in printable ASCII and cut when it is long.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
-    quoted.extend(text.chars().take(QUOTED).flat_map(char::escape_default));
-    if text.chars().nth(QUOTED).is_some() {
-        quoted.push_str("...");
+    for (place, char) in text.chars().enumerate() {
+        if place == QUOTED {
+            quoted.push_str("...");
+            break;
+        }
+        quoted.extend(char.escape_default());
     }
     quoted.push('"');
     quoted
 }
 
 /// The names in quotes: `"a", "b" or "c"`.
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>, conjunction: &str) -> String {
-    let mut names = names.peekable();
-    let mut list = String::new();
-    while let Some(name) = names.next() {
-        if !list.is_empty() {
-            let separator = if names.peek().is_some() { ", " } else { &[" ", conjunction, " "].concat() };
-            list.push_str(separator);
-        }
-        list.push_str(&quoted(name));
+pub(super) fn listed(names: &[&str], conjunction: &str) -> String {
+    let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+    match names.split_last() {
+        Some((last, others @ [_, ..])) => [&others.join(", "), " ", conjunction, " ", last].concat(),
+        _ => names.concat(),
     }
-    list
 }
 
 /// The kind of a value, for an error: texts may be secrets, numbers are not.
@@ -201,7 +221,7 @@ fn shape(value: &Value) -> String {
         Value::Bool(true) => "true",
         Value::Bool(false) => "false",
         Value::Number(number) => match integer(number) {
-            Some(number) => return format!("the number {number}"),
+            Some(number) => return ["the number ", &number.to_string()].concat(),
             None => "a number that is no integer",
         },
         Value::String(_) => "a string",

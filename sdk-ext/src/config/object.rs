@@ -32,7 +32,10 @@ impl<'a> Object<'a> {
 
     /// A field that must be there, read by `read`.
     pub fn required_with<T>(&mut self, name: &'static str, read: impl FnOnce(Node<'_>) -> Option<T>) -> Option<T> {
-        self.optional_with(name, read)?.or_else(|| self.error(["missing field \"", name, "\""].concat()))
+        self.optional_with(name, read)?.or_else(|| {
+            self.report(&["missing field \"", name, "\""]);
+            None
+        })
     }
 
     /// A field that may be left out, read by `read`. The outer `None` says that it was refused.
@@ -52,16 +55,9 @@ impl<'a> Object<'a> {
 
     /// The one field of several that must be there, read by the function beside its name.
     pub fn exactly_one<T>(&mut self, readers: &[(&'static str, Reader<T>)]) -> Option<T> {
-        let mut present = readers.iter().filter(|(name, _)| self.ask(name).is_some()).collect::<Vec<_>>().into_iter();
-        let names = || listed(readers.iter().map(|(name, _)| *name), "or");
-        match (present.next(), present.next()) {
-            (Some((name, read)), None) => self.required_with(name, read),
-            (None, _) => self.error(["expected exactly one of ", &names(), ", found none"].concat()),
-            (Some((first, _)), Some((second, _))) => {
-                let found = listed([*first, *second].into_iter(), "and");
-                self.error(["expected exactly one of ", &names(), ", found ", &found].concat())
-            }
-        }
+        let names: Vec<_> = readers.iter().map(|(name, _)| *name).collect();
+        let (name, read) = readers.get(self.only_one_of(&names)?)?;
+        self.required_with(name, read)
     }
 
     /// Whether the object has no fields at all.
@@ -70,15 +66,19 @@ impl<'a> Object<'a> {
     }
 
     /// Reports an error about the object as a whole. Returns `None`, to be returned in turn.
-    pub fn error<T>(&self, message: impl Into<String>) -> Option<T> {
-        self.errors.push(self.path, message.into());
+    pub fn error<T>(&self, message: &str) -> Option<T> {
+        self.report(&[message]);
         None
     }
 
     /// Reports an error about one field, such as one that contradicts another.
-    pub fn error_at<T>(&self, name: &str, message: impl Into<String>) -> Option<T> {
-        self.errors.push(&self.path.field(name), message.into());
+    pub fn error_at<T>(&self, name: &str, message: &str) -> Option<T> {
+        self.errors.push(&self.path.field(name), &[message]);
         None
+    }
+
+    fn report(&self, message: &[&str]) {
+        self.errors.push(self.path, message);
     }
 
     fn ask(&mut self, name: &'static str) -> Option<&'a Value> {
@@ -88,14 +88,30 @@ impl<'a> Object<'a> {
         self.fields.get(name)
     }
 
+    fn only_one_of(&mut self, names: &[&'static str]) -> Option<usize> {
+        let mut present = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            if self.ask(name).is_some() {
+                present.push((index, *name));
+            }
+        }
+        let found = match present.as_slice() {
+            [(index, _)] => return Some(*index),
+            [] => "none".to_owned(),
+            [(_, first), (_, second), ..] => listed(&[first, second], "and"),
+        };
+        self.report(&["expected exactly one of ", &listed(names, "or"), ", found ", &found]);
+        None
+    }
+
     pub(super) fn report_unknown(&self) {
         for name in self.fields.keys().filter(|name| !self.known.contains(&name.as_str())) {
-            let hint = match nearest(name, self.known.iter().copied()) {
+            let hint = match nearest(name, &self.known) {
                 Some(nearest) => [", did you mean \"", nearest, "\"?"].concat(),
                 None if self.known.is_empty() => ", no fields are known here".to_owned(),
-                None => [", known here: ", &listed(self.known.iter().copied(), "and")].concat(),
+                None => [", known here: ", &listed(&self.known, "and")].concat(),
             };
-            self.error_at::<()>(name, ["unknown field", &hint].concat());
+            self.errors.push(&self.path.field(name), &["unknown field", &hint]);
         }
     }
 }

@@ -168,10 +168,10 @@ impl<T: FromFields> Rule<T> {
         node.object(|object| {
             let index = labels.len();
             let name = object.optional_with("name", rule_name);
-            let label = name.clone().flatten().unwrap_or_else(|| format!("rule_{index}"));
+            let label = name.clone().flatten().unwrap_or_else(|| ["rule_", &index.to_string()].concat());
             let taken = labels.contains(&label);
             if taken {
-                object.error_at::<()>("name", ["\"", &label, "\" is already the name of another rule"].concat());
+                object.error_at::<()>("name", &["\"", &label, "\" is already the name of another rule"].concat());
             }
             labels.push(label.clone());
             let matcher = object.optional("match");

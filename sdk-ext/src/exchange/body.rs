@@ -47,15 +47,16 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
         Some(Chunk { body: self, piece })
     }
 
-    /// Lets the headers go and waits for the whole body, which is held until the filter goes on.
+    /// Lets the headers go and waits for the whole body, which is held until the filter goes on; `None` for a message
+    /// that has no body, where there is nothing to read and no place to write to.
     ///
     /// # Errors
     ///
     /// [`ExchangeError::BodyTooLong`] over `limit` bytes; [`ExchangeError::Overtaken`] when the response came first.
-    pub async fn whole(&mut self, limit: usize) -> Result<Chunk<'_, F, S, A>, ExchangeError> {
+    pub async fn whole(&mut self, limit: usize) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
         let flow = self.handle.stream.flow(S::DIRECTION);
         match poll_fn(|_| flow.take_whole(limit).map_or(Poll::Pending, Poll::Ready)).await {
-            Ok(size) => Ok(Chunk { body: self, piece: Piece { size, last: true } }),
+            Ok(piece) => Ok(piece.map(|piece| Chunk { body: self, piece })),
             Err(NoWhole::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
             Err(NoWhole::Overtaken) => Err(ExchangeError::Overtaken),
         }

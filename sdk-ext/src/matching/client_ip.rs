@@ -169,7 +169,7 @@ impl FromConfig for Cidr {
     fn from_config(node: Node<'_>) -> Option<Self> {
         const EXPECTED: &str = "a range of addresses such as \"10.0.0.0/8\" or \"2001:db8::/32\", or one address";
         let text = node.text(EXPECTED)?;
-        Self::parse(text).or_else(|| node.error(["expected ", EXPECTED].concat()))
+        Self::parse(text).or_else(|| node.malformed(EXPECTED))
     }
 }
 

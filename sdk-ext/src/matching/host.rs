@@ -48,7 +48,7 @@ impl FromConfig for HostPattern {
             None => !name.starts_with('.') && !name.ends_with('.') && !name.is_empty() && name.bytes().all(is_name),
         };
         match (valid, wildcard) {
-            (false, _) => node.error(["expected ", EXPECTED, ", without port"].concat()),
+            (false, _) => node.malformed(&[EXPECTED, ", without port"].concat()),
             (true, false) => Some(Self::Exact(name.to_owned())),
             (true, true) => Some(Self::Below([".", name].concat())),
         }

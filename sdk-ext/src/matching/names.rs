@@ -32,7 +32,7 @@ pub(super) fn method(node: Node<'_>) -> Option<String> {
 pub(super) fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
     let text = node.text(what)?;
     if text.is_empty() {
-        node.error(["expected ", what, ", found an empty string"].concat())
+        node.malformed(&[what, ", found an empty string"].concat())
     } else {
         Some(text.to_owned())
     }

@@ -25,7 +25,7 @@ impl Pattern {
         let compiled = compile(pattern).and_then(|_| compile(&["^(?:", pattern, ")$"].concat()));
         match compiled {
             Ok(regex) => Some(Self(regex)),
-            Err(error) => node.error(format!(
+            Err(error) => node.error(&format!(
                 "not a regular expression: {error} (look-around and back references do not exist; the whole text must \
                  match)"
             )),

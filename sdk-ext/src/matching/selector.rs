@@ -149,7 +149,7 @@ fn segment(node: Node<'_>) -> Option<usize> {
 fn property_path(node: Node<'_>) -> Option<Vec<String>> {
     let path = node.non_empty_list(|node| non_empty(node, "a part of a property's path"))?;
     if path.len() > MAX_PROPERTY_PATH {
-        return node.error(format!("expected at most {MAX_PROPERTY_PATH} parts of a property's path"));
+        return node.malformed(&["at most ", &MAX_PROPERTY_PATH.to_string(), " parts of a property's path"].concat());
     }
     Some(path)
 }

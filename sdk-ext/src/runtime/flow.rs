@@ -133,15 +133,13 @@ impl Flow {
         }
     }
 
-    /// The length of the whole body once it is in the host's buffer.
-    pub(crate) fn take_whole(&self, limit: usize) -> Option<Result<usize, NoWhole>> {
-        let size = self.piece.get().map_or(0, |piece| piece.size);
-        if size > limit {
+    /// The whole body once it is in the host's buffer; `None` inside for a message without one.
+    pub(crate) fn take_whole(&self, limit: usize) -> Option<Result<Option<Piece>, NoWhole>> {
+        if self.piece.get().is_some_and(|piece| piece.size > limit) {
             return Some(Err(NoWhole::TooLong));
         }
         if self.ended.get() {
-            self.piece.set(None);
-            return Some(Ok(size));
+            return Some(Ok(self.piece.take()));
         }
         if self.overtaken.get() {
             return Some(Err(NoWhole::Overtaken));
@@ -312,7 +310,7 @@ mod tests {
         assert!(!flow.may_go());
         flow.body_came(8, true);
         assert!(flow.body_is_awaited());
-        assert_eq!(flow.take_whole(8), Some(Ok(8)));
+        assert_eq!(flow.take_whole(8), Some(Ok(Some(Piece { size: 8, last: true }))));
     }
 
     #[test]
@@ -321,7 +319,7 @@ mod tests {
         assert_eq!(flow.take_whole(8), None);
         flow.body_came(3, false);
         flow.trailers_came();
-        assert_eq!(flow.take_whole(8), Some(Ok(3)));
+        assert_eq!(flow.take_whole(8), Some(Ok(Some(Piece { size: 3, last: true }))));
         assert_eq!(flow.take_trailers(), Some(true));
     }
 

@@ -46,7 +46,7 @@ struct Root<F> {
 pub struct Runtime<F: Filter> {
     /// The stream context that was created last and its root: it comes right before the stream's first callback.
     created: Cell<(u32, u32)>,
-    roots: RefCell<BTreeMap<u32, Rc<Root<F>>>>,
+    roots: RefCell<Vec<Rc<Root<F>>>>,
     tasks: RefCell<BTreeMap<u32, Task>>,
 }
 
@@ -60,7 +60,7 @@ impl<F: Filter> Runtime<F> {
     /// A runtime without any context.
     #[must_use]
     pub const fn new() -> Self {
-        Self { created: Cell::new((0, 0)), roots: RefCell::new(BTreeMap::new()), tasks: RefCell::new(BTreeMap::new()) }
+        Self { created: Cell::new((0, 0)), roots: RefCell::new(Vec::new()), tasks: RefCell::new(BTreeMap::new()) }
     }
 
     /// `proxy_on_context_create`
@@ -94,7 +94,9 @@ impl<F: Filter> Runtime<F> {
         plugin.announce();
         let state = Rc::new(RootState::new(id, F::NAME));
         let root = Rc::new(Root { state: state.clone(), filter });
-        self.roots.borrow_mut().insert(id, root.clone());
+        let replaced = self.take_root(id);
+        self.roots.borrow_mut().push(root.clone());
+        drop(replaced);
         if waits::<F>() {
             let stream = Rc::new(Stream::new(id, state));
             let handle = Handle::new(stream.clone());
@@ -110,7 +112,7 @@ impl<F: Filter> Runtime<F> {
     /// `proxy_on_delete`
     pub fn delete(&self, id: u32) {
         let task = self.take(id);
-        let root = self.roots.borrow_mut().remove(&id);
+        let root = self.take_root(id);
         drop((task, root));
     }
 
@@ -128,7 +130,7 @@ impl<F: Filter> Runtime<F> {
     pub fn response_headers(&self, id: u32, end_of_stream: bool) -> u32 {
         let Some(task) = self.take(id) else {
             // A filter that begins with the request has finished with this exchange or never saw its request.
-            return match F::PHASES.has(Phases::named("request_headers")) {
+            return match F::PHASES.has(const { Phases::named("request_headers") }) {
                 true => CONTINUE,
                 false => self.begin(id, Direction::Response, end_of_stream),
             };
@@ -268,7 +270,7 @@ impl<F: Filter> Runtime<F> {
         if let Some(own) = own {
             stream.flow(own).set_held(held);
         }
-        if task.future.is_some() || held || stream.request.is_blocked() {
+        if keeps_tasks::<F>() && (task.future.is_some() || held || stream.request.is_blocked()) {
             self.tasks.borrow_mut().insert(stream.id, task);
         }
         if held { PAUSE } else { CONTINUE }
@@ -288,17 +290,32 @@ impl<F: Filter> Runtime<F> {
     }
 
     fn root(&self, id: u32) -> Option<Rc<Root<F>>> {
-        self.roots.borrow().get(&id).cloned()
+        self.roots.borrow().iter().find(|root| root.state.id == id).cloned()
+    }
+
+    fn take_root(&self, id: u32) -> Option<Rc<Root<F>>> {
+        let mut roots = self.roots.borrow_mut();
+        let place = roots.iter().position(|root| root.state.id == id)?;
+        Some(roots.swap_remove(place))
     }
 
     fn take(&self, id: u32) -> Option<Task> {
+        if !keeps_tasks::<F>() {
+            return None;
+        }
         self.tasks.borrow_mut().remove(&id)
     }
 }
 
+/// Whether a task can be unfinished when its callback returns. With one phase there is nothing that it could wait
+/// for, and the table of tasks stays out of the module.
+const fn keeps_tasks<F: Filter>() -> bool {
+    const { !F::PHASES.same(Phases::named("request_headers")) && !F::PHASES.same(Phases::named("response_headers")) }
+}
+
 /// Whether the filter waits for events outside of the stream's own phases.
 const fn waits<F: Filter>() -> bool {
-    F::PHASES.has(Phases::named("http_call")) || F::PHASES.has(Phases::named("sleep"))
+    const { F::PHASES.has(Phases::named("http_call")) || F::PHASES.has(Phases::named("sleep")) }
 }
 
 /// Whether a pending future awaits nothing that could ever come.

@@ -30,11 +30,12 @@ pub(crate) async fn rewrite(request: Request<Probe>) -> Result<(), Reply> {
 /// Replaces a request's body as a whole, by its length and its content in reverse.
 pub(crate) async fn whole(request: Request<Probe>) -> Result<(), Reply> {
     let mut body = request.rewrite_body()?;
-    let mut whole = body.whole(1024 * 1024).await?;
-    let mut bytes = whole.bytes()?;
-    bytes.reverse();
-    let text = [format!("{}:", bytes.len()).as_bytes(), &bytes].concat();
-    whole.replace(&text)?;
+    if let Some(mut whole) = body.whole(1024 * 1024).await? {
+        let mut bytes = whole.bytes()?;
+        bytes.reverse();
+        let text = [format!("{}:", bytes.len()).as_bytes(), &bytes].concat();
+        whole.replace(&text)?;
+    }
     Ok(())
 }
 
@@ -69,9 +70,10 @@ pub(crate) async fn rewrite_response(request: Request<Probe>) -> Result<(), Repl
 
 pub(crate) async fn whole_response(request: Request<Probe>) -> Result<(), Reply> {
     let mut body = request.response().await.rewrite_body()?;
-    let mut whole = body.whole(1024 * 1024).await?;
-    let text = format!("{} bytes", whole.bytes()?.len());
-    whole.replace(text.as_bytes())?;
+    if let Some(mut whole) = body.whole(1024 * 1024).await? {
+        let text = format!("{} bytes", whole.bytes()?.len());
+        whole.replace(text.as_bytes())?;
+    }
     Ok(())
 }
 

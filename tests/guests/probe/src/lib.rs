@@ -79,7 +79,7 @@ impl Filter for Probe {
             "/headers" => headers(request).await,
             "/snapshot" => host::snapshot(request).await,
             "/reply" => Err(Reply::new(403, "probe_reply").header("x-probe", "reply")?.body("no")),
-            "/reply/split" => Err(Reply::new(403, "probe_reply").header("x-probe", request.header("x-split")?.unwrap_or_default())?),
+            "/reply/split" => Err(Reply::new(403, "probe_reply").header("x-probe", "a\r\nset-cookie: b")?),
             "/split" => split(request),
             "/call" => self.call(request).await,
             "/call/error" => self.call_error(request).await,
