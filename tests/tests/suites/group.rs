@@ -1,0 +1,105 @@
+//! A folder of Hurl files that share one Envoy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use palisade_testbed::checkout;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::mesh::Mesh;
+
+/// The files of a group, and its mesh once the first of them runs.
+pub(crate) struct Group {
+    name: String,
+    folder: PathBuf,
+    files: Vec<String>,
+    suite: Suite,
+    configuration: Option<Value>,
+    mesh: OnceLock<Result<Mesh, String>>,
+}
+
+/// What `suite.yaml` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Suite {
+    /// The pinned config, from the root of the checkout.
+    pub(crate) config: PathBuf,
+    /// The name of the plugin in it that a group's `config.yaml` configures.
+    pub(crate) plugin: String,
+}
+
+/// The groups of `tests/suites/`, by name.
+pub(crate) fn all() -> Result<Vec<Group>> {
+    let suites = checkout::root()?.join("tests/suites");
+    let mut groups = Vec::new();
+    for filter in folders(&suites)? {
+        for group in folders(&suites.join(&filter))? {
+            let folder = suites.join(&filter).join(&group);
+            groups.push(Group::read(format!("{filter}::{group}"), folder)?);
+        }
+    }
+    ensure!(!groups.is_empty(), "there is no group in {}", suites.display());
+    Ok(groups)
+}
+
+// === impl Group ===
+
+impl Group {
+    fn read(name: String, folder: PathBuf) -> Result<Self> {
+        let files: Vec<_> = entries(&folder)?.into_iter().filter(|file| file.ends_with(".hurl")).collect();
+        ensure!(!files.is_empty(), "there is no .hurl file in {}", folder.display());
+        let above = folder.parent().unwrap_or(&folder);
+        let suite = match read_yaml(&folder.join("suite.yaml"))? {
+            Some(suite) => Some(suite),
+            None => read_yaml(&above.join("suite.yaml"))?,
+        };
+        let suite =
+            suite.with_context(|| format!("neither {} nor the folder above has a suite.yaml", folder.display()))?;
+        let configuration = read_yaml(&folder.join("config.yaml"))?;
+        Ok(Self { name, folder, files, suite, configuration, mesh: OnceLock::new() })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// The group's mesh, which its first test starts and its last one stops.
+    pub(crate) fn mesh(&self) -> Result<&Mesh> {
+        let start = || Mesh::start(&self.suite, self.configuration.as_ref()).map_err(|error| format!("{error:#}"));
+        self.mesh.get_or_init(start).as_ref().map_err(|error| anyhow!("{error}"))
+    }
+}
+
+fn folders(folder: &Path) -> Result<Vec<String>> {
+    Ok(entries(folder)?.into_iter().filter(|entry| folder.join(entry).is_dir()).collect())
+}
+
+fn entries(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Some(serde_saphyr::from_str(&text).with_context(|| format!("in {}", path.display()))?))
+}

@@ -1,0 +1,77 @@
+//! Envoy with a group's configuration, its upstream and its module server.
+
+use anyhow::{Context, Result};
+use palisade_testbed::{Envoy, ModuleServer, Upstream, checkout};
+use serde_json::{Value, json};
+
+use crate::group::Suite;
+
+/// A running mesh. Envoy's `ingress` listens twice: in clear text, and with TLS for HTTP/2, which libcurl speaks only after
+/// it was negotiated.
+pub(crate) struct Mesh {
+    envoy: Envoy,
+    _upstream: Upstream,
+    _modules: ModuleServer,
+}
+
+const CLEAR: &str = "ingress";
+const TLS: &str = "ingress_tls";
+
+impl Mesh {
+    pub(crate) fn start(suite: &Suite, configuration: Option<&Value>) -> Result<Self> {
+        let upstream = Upstream::start()?;
+        let modules = ModuleServer::start(checkout::root()?.join("dist/modules"))?;
+        let mut builder = Envoy::from_file(&suite.config)
+            .with_context(|| format!("{} is missing or broken: run `cargo palisade pin`", suite.config.display()))?
+            .cluster("upstream", upstream.addr())?
+            .cluster("palisade_modules", modules.addr())?;
+        if let Some(configuration) = configuration {
+            builder = builder.plugin_configuration(&suite.plugin, configuration)?;
+        }
+        let envoy = builder.edit(add_tls_listener)?.start()?;
+        Ok(Self { envoy, _upstream: upstream, _modules: modules })
+    }
+
+    pub(crate) fn clear_url(&self) -> Result<String> {
+        Ok(format!("http://{}", self.envoy.addr(CLEAR)?))
+    }
+
+    pub(crate) fn tls_url(&self) -> Result<String> {
+        Ok(format!("https://{}", self.envoy.addr(TLS)?))
+    }
+
+    pub(crate) fn admin_url(&self) -> String {
+        format!("http://{}", self.envoy.admin_addr())
+    }
+}
+
+/// Adds a copy of the listener that differs in its transport only.
+fn add_tls_listener(bootstrap: &mut Value) -> Result<()> {
+    let socket = tls()?;
+    let listeners = bootstrap["static_resources"]["listeners"].as_array_mut().context("no static listeners")?;
+    let clear = listeners.iter().find(|listener| listener["name"] == CLEAR);
+    let mut listener = clear.with_context(|| format!("no listener is named {CLEAR:?}"))?.clone();
+    listener["name"] = json!(TLS);
+    for chain in listener["filter_chains"].as_array_mut().into_iter().flatten() {
+        chain["transport_socket"] = socket.clone();
+    }
+    listeners.push(listener);
+    Ok(())
+}
+
+fn tls() -> Result<Value> {
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    Ok(json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2"],
+                "tls_certificates": [{
+                    "certificate_chain": {"inline_string": certificate.cert.pem()},
+                    "private_key": {"inline_string": certificate.signing_key.serialize_pem()},
+                }],
+            },
+        },
+    }))
+}
