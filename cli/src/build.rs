@@ -1,0 +1,119 @@
+//! The build: module crates in, a dist directory out.
+//!
+//! ```text
+//! dist/modules/<name>.wasm   what Envoy loads, without names and local paths
+//! dist/schemas/<name>.json   the JSON Schema of a filter's config
+//! dist/SHA256SUMS            the modules' hashes, for `sha256sum --check`
+//! dist/palisade.lock         what each module is; written last
+//! ```
+//!
+//! The same sources and toolchain give the same bytes, in any directory and with any `CARGO_HOME`.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::catalog::Filter;
+use crate::compile::{compile, toolchain_version};
+use crate::file;
+use crate::hash::sha256;
+use crate::lock::{Lock, Module};
+use crate::wasm::{self, Interface};
+pub use crate::workspace::Workspace;
+
+/// What to build.
+#[derive(Debug)]
+pub enum Source {
+    /// Filters of this project, each with the schema of its config.
+    Filters(Vec<&'static Filter>),
+    /// The module crate in a directory.
+    Guest(PathBuf),
+}
+
+/// Builds `source` into the directory `out`, and returns what was built. Modules that `out` holds already keep their
+/// place in its lock.
+///
+/// # Errors
+///
+/// If a crate does not compile, or its module is one that must not be shipped: unloadable, with an import that nothing
+/// calls, or with a path of this machine inside.
+pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<Module>> {
+    let lock = Lock::read_or_empty(out)?;
+    let toolchain = toolchain_version(workspace)?;
+    let crates = match source {
+        Source::Filters(filters) => filters.iter().map(|filter| workspace.root().join(filter.module_crate())).collect(),
+        Source::Guest(directory) => {
+            vec![directory.canonicalize().with_context(|| format!("there is no crate {}", directory.display()))?]
+        }
+    };
+    let modules = crates
+        .iter()
+        .map(|directory| build_module(workspace, directory, out, &toolchain))
+        .collect::<Result<Vec<_>>>()?;
+    if let Source::Filters(filters) = source {
+        for filter in filters {
+            write_schema(filter, out)?;
+        }
+    }
+    let lock = lock.with(modules.clone());
+    file::write(&out.join("SHA256SUMS"), lock.to_sha256sums())?;
+    file::write(&Lock::path(out), lock.to_json()?)?;
+    Ok(modules)
+}
+
+fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: &str) -> Result<Module> {
+    let compiled = compile(workspace, directory)?;
+    let refused = || format!("the module {} must not be shipped", compiled.name);
+    let interface = Interface::read(&compiled.bytes).with_context(refused)?;
+    let bytes = wasm::strip(&compiled.bytes)?;
+    refuse_paths(&bytes, &local_paths(workspace)).with_context(refused)?;
+    let module = Module {
+        file: format!("modules/{}.wasm", compiled.name),
+        name: compiled.name,
+        version: compiled.version,
+        sha256: sha256(&bytes),
+        size: bytes.len(),
+        toolchain: toolchain.to_string(),
+        exports: interface.exports,
+        imports: interface.imports,
+    };
+    file::write(&out.join(&module.file), bytes)?;
+    Ok(module)
+}
+
+fn write_schema(filter: &Filter, out: &Path) -> Result<()> {
+    let path = out.join("schemas").join(filter.module()).with_extension("json");
+    file::write(&path, serde_json::to_string_pretty(&(filter.schema)())? + "\n")
+}
+
+/// The directories that differ from machine to machine.
+fn local_paths(workspace: &Workspace) -> Vec<PathBuf> {
+    let variables = ["HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR"];
+    let named = variables.into_iter().filter_map(env::var_os).map(PathBuf::from);
+    named.filter(|path| path.parent().is_some()).chain([workspace.root().to_path_buf()]).collect()
+}
+
+fn refuse_paths(module: &[u8], paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        let within = path.join("");
+        let needle = within.as_os_str().as_encoded_bytes();
+        if module.windows(needle.len()).any(|window| window == needle) {
+            bail!("it names a path of this machine, {}: remap it in scripts/toolchain", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_names_a_path_of_this_machine_is_refused() {
+        let paths = [PathBuf::from("/home/ada")];
+        let error = refuse_paths(b"panicked at /home/ada/src/lib.rs", &paths).unwrap_err();
+        assert_eq!(error.to_string(), "it names a path of this machine, /home/ada: remap it in scripts/toolchain");
+        assert!(refuse_paths(b"panicked at /registry/a.rs and /home/adam", &paths).is_ok());
+    }
+}

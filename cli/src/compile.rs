@@ -1,0 +1,101 @@
+//! One module crate, compiled as `scripts/toolchain` says.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::file;
+use crate::workspace::Workspace;
+
+/// A module as the compiler wrote it, with its names.
+pub(crate) struct Compiled {
+    /// The name of the crate's library, for example `trace_sampler`.
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Compiles the crate in `directory`, which must be a `cdylib`.
+pub(crate) fn compile(workspace: &Workspace, directory: &Path) -> Result<Compiled> {
+    let manifest = directory.join("Cargo.toml");
+    let output = Command::new(workspace.toolchain())
+        .args(["cargo", "build", "--locked", "--profile", "wasm", "--message-format", "json-render-diagnostics"])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
+    ensure!(output.status.success(), "{} does not compile for wasm32: see above", manifest.display());
+    let messages = String::from_utf8(output.stdout).context("cargo wrote something other than text")?;
+    let artifact = module_in(&messages, &manifest)
+        .with_context(|| format!("{} makes no module: it needs `crate-type = [\"cdylib\"]`", manifest.display()))?;
+    Ok(Compiled { bytes: file::read(&artifact.file)?, name: artifact.name, version: artifact.version })
+}
+
+/// The compiler and linker that [`compile`] uses.
+pub(crate) fn toolchain_version(workspace: &Workspace) -> Result<String> {
+    let script = workspace.toolchain();
+    let output = Command::new(&script)
+        .arg("version")
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {}", script.display()))?;
+    ensure!(output.status.success(), "{} version failed: see above", script.display());
+    Ok(String::from_utf8(output.stdout)?.trim().to_string())
+}
+
+#[derive(Debug, Eq, PartialEq)]
+struct Artifact {
+    name: String,
+    version: String,
+    file: PathBuf,
+}
+
+/// One line of cargo's JSON.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    package_id: String,
+    #[serde(default)]
+    manifest_path: PathBuf,
+    target: Option<Target>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+fn module_in(messages: &str, manifest: &Path) -> Option<Artifact> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let mut artifacts = messages.filter_map(|message| {
+        let is_ours = message.reason == "compiler-artifact" && message.manifest_path == manifest;
+        let file = message.filenames.into_iter().find(|file| file.extension().is_some_and(|it| it == "wasm"));
+        let version = message.package_id.rsplit(['@', '#']).next().unwrap_or_default().to_string();
+        is_ours.then_some(Artifact { name: message.target?.name, version, file: file? })
+    });
+    artifacts.next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_is_the_wasm_file_of_the_crate_asked_for() {
+        let messages = r#"
+            {"reason":"compiler-artifact","package_id":"registry+https://x#dep@3.0.0","manifest_path":"/r/dep/Cargo.toml","target":{"name":"dep"},"filenames":["/t/libdep.rlib"]}
+            {"reason":"compiler-artifact","package_id":"path+file:///w/probe#palisade-probe-module@0.1.0","manifest_path":"/w/probe/Cargo.toml","target":{"name":"probe"},"filenames":["/t/probe.wasm"]}
+            {"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            module_in(messages, Path::new("/w/probe/Cargo.toml")),
+            Some(Artifact { name: "probe".into(), version: "0.1.0".into(), file: "/t/probe.wasm".into() })
+        );
+        assert_eq!(module_in(messages, Path::new("/r/dep/Cargo.toml")), None);
+    }
+}

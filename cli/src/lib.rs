@@ -1,0 +1,21 @@
+//! What stands between a filter's source and a request in somebody's mesh: building its module, and pinning that
+//! module, by SHA-256 and capability list, in every config that loads it.
+//!
+//! Envoy verifies no signature and checks a module's hash only where its config names one, so what writes that hash
+//! must have verified the module first. [`build`] records what each module is in the [`lock`]; [`pin`] compares the
+//! modules with the lock, writes the configs, and refuses a config that would let traffic pass unfiltered.
+//!
+//! The binary `palisade` (`cargo palisade` in the workspace) is a thin shell around this library.
+#![allow(clippy::disallowed_types, reason = "a native program: std's hashers are seeded here")]
+
+pub mod build;
+pub mod catalog;
+pub mod command;
+pub mod lock;
+pub mod pin;
+pub mod wasm;
+
+mod compile;
+mod file;
+mod hash;
+mod workspace;

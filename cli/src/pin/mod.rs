@@ -1,0 +1,98 @@
+//! The pin: every config that loads a module names it by SHA-256 and restricts it to what it needs.
+//!
+//! [`render`] fills the templates of `envoy/` from the lock; [`check`] holds finished configs against the lock. What
+//! `render` writes has passed the same check.
+
+mod inspect;
+mod template;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::file;
+use crate::lock::Lock;
+use inspect::inspect;
+use template::Variant;
+
+/// A config whose modules are pinned.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The config.
+    pub file: PathBuf,
+    /// The names of the modules that it loads.
+    pub modules: Vec<String>,
+}
+
+/// Writes each `<name>.yaml` of `templates` to `dist/envoy/` twice: as `<name>.yaml`, which fetches the modules from
+/// the cluster `palisade_modules`, and as `<name>.local.yaml`, which loads them from [`MODULE_DIRECTORY`].
+///
+/// Nothing is written unless every module is the one of the lock and every config passes the check.
+///
+/// # Errors
+///
+/// A module that is not the lock's, a template that cannot be filled, or all the problems of the configs.
+pub fn render(templates: &Path, dist: &Path) -> Result<Vec<Pinned>> {
+    let lock = Lock::read_verified(dist)?;
+    let mut rendered = Vec::new();
+    for template in yaml_files(templates)? {
+        let text = file::read_text(&template)?;
+        for variant in [Variant::Remote, Variant::Local] {
+            let config = template::render(&text, variant, &lock)
+                .with_context(|| format!("cannot fill {}", template.display()))?;
+            rendered.push((dist.join("envoy").join(variant.file_name(&template)), config));
+        }
+    }
+    ensure!(!rendered.is_empty(), "there is no template (*.yaml) in {}", templates.display());
+    let pinned = inspect_all(&rendered, &lock)?;
+    for (path, config) in &rendered {
+        file::write(path, config)?;
+    }
+    Ok(pinned)
+}
+
+/// Holds finished configs against the lock of `dist`, whose modules are verified first.
+///
+/// # Errors
+///
+/// A module that is not the lock's, a file that loads no module, or all the problems of the configs.
+pub fn check(files: &[PathBuf], dist: &Path) -> Result<Vec<Pinned>> {
+    let lock = Lock::read_verified(dist)?;
+    let configs = files.iter().map(|path| Ok((path.clone(), file::read_text(path)?))).collect::<Result<Vec<_>>>()?;
+    let pinned = inspect_all(&configs, &lock)?;
+    for Pinned { file, modules } in &pinned {
+        ensure!(!modules.is_empty(), "{} loads no Wasm module: there is nothing to check", file.display());
+    }
+    Ok(pinned)
+}
+
+pub use template::MODULE_DIRECTORY;
+
+fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    Ok(files)
+}
+
+fn inspect_all(configs: &[(PathBuf, String)], lock: &Lock) -> Result<Vec<Pinned>> {
+    let mut pinned = Vec::new();
+    let mut refusals = Vec::new();
+    for (path, config) in configs {
+        let report = inspect(config, lock).with_context(|| format!("{} is no YAML", path.display()))?;
+        if !report.problems.is_empty() {
+            refusals.push(format!("{} must not be loaded:\n  {}", path.display(), report.problems.join("\n  ")));
+        }
+        pinned.push(Pinned { file: path.clone(), modules: report.modules });
+    }
+    if refusals.is_empty() { Ok(pinned) } else { Err(anyhow!(refusals.join("\n"))) }
+}
+
+impl fmt::Display for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.modules.join(", "))
+    }
+}

@@ -1,0 +1,243 @@
+//! A template: an Envoy config with `vm_config: !pin MODULE` where a module is loaded. Everything else, comments
+//! included, is kept as it is, but for the lines between `# !pin remote only` and `# !pin end`, which only a config
+//! with remote code needs.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::lock::{Lock, Module};
+
+/// Where a config with local code expects the modules.
+pub const MODULE_DIRECTORY: &str = "/etc/palisade/modules";
+
+const DIRECTIVE: &str = "!pin";
+
+/// How a config obtains its modules.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Variant {
+    /// Fetched by Envoy, which checks the hash.
+    Remote,
+    /// From a file, which Envoy does not check.
+    Local,
+}
+
+impl Variant {
+    pub(super) fn file_name(self, template: &Path) -> String {
+        let stem = template.file_stem().unwrap_or_default().to_string_lossy();
+        match self {
+            Self::Remote => format!("{stem}.yaml"),
+            Self::Local => format!("{stem}.local.yaml"),
+        }
+    }
+
+    fn code(self, module: &Module) -> String {
+        let Module { name, sha256, .. } = module;
+        match self {
+            Self::Remote => format!(
+                "\
+remote:
+  http_uri:
+    uri: http://palisade-modules/{file}
+    cluster: palisade_modules
+    timeout: 10s
+  sha256: \"{sha256}\"
+  # Envoy starts without the module once these are used up, and answers 503 from then on.
+  retry_policy:
+    retry_back_off: {{base_interval: 1s, max_interval: 10s}}
+    num_retries: 10
+",
+                file = module.file
+            ),
+            Self::Local => format!(
+                "\
+local:
+  # Envoy does not check a local file: compare it before Envoy starts,
+  #   echo '{sha256}  {MODULE_DIRECTORY}/{name}.wasm' | sha256sum --check
+  filename: {MODULE_DIRECTORY}/{name}.wasm
+"
+            ),
+        }
+    }
+}
+
+/// The config that `template` describes.
+pub(super) fn render(template: &str, variant: Variant, lock: &Lock) -> Result<String> {
+    let mut config =
+        "# Written by `cargo palisade pin` from the template of this name in envoy/: change that.\n".to_string();
+    let mut remote_only = None;
+    for (text, number) in template.lines().zip(1..) {
+        match Line::read(text).with_context(|| format!("line {number}"))? {
+            Line::RemoteOnly => {
+                ensure!(remote_only.is_none(), "line {number}: a `# {DIRECTIVE} remote only` within another");
+                remote_only = Some(number);
+            }
+            Line::End => {
+                ensure!(remote_only.take().is_some(), "line {number}: `# {DIRECTIVE} end` ends nothing");
+            }
+            _ if remote_only.is_some() && variant == Variant::Local => {}
+            Line::Text => {
+                config.push_str(text);
+                config.push('\n');
+            }
+            Line::Module { indent, name } => {
+                let module = lock.module(name).with_context(|| unknown_module(number, name, lock))?;
+                push_indented(&mut config, indent, &vm_config(module, variant));
+            }
+        }
+    }
+    if let Some(number) = remote_only {
+        bail!("line {number}: `# {DIRECTIVE} remote only` has no `# {DIRECTIVE} end`");
+    }
+    Ok(config)
+}
+
+enum Line<'a> {
+    Text,
+    Module { indent: &'a str, name: &'a str },
+    RemoteOnly,
+    End,
+}
+
+impl<'a> Line<'a> {
+    fn read(line: &'a str) -> Result<Self> {
+        if !line.contains(DIRECTIVE) {
+            return Ok(Self::Text);
+        }
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..] {
+            ["vm_config:", DIRECTIVE, name] => {
+                Ok(Self::Module { indent: line.split("vm_config:").next().unwrap_or_default(), name })
+            }
+            ["#", DIRECTIVE, "remote", "only"] => Ok(Self::RemoteOnly),
+            ["#", DIRECTIVE, "end"] => Ok(Self::End),
+            _ => bail!(
+                "`{}` is neither `vm_config: {DIRECTIVE} MODULE` nor `# {DIRECTIVE} remote only` nor `# {DIRECTIVE} end`",
+                line.trim()
+            ),
+        }
+    }
+}
+
+fn unknown_module(line: u32, name: &str, lock: &Lock) -> String {
+    let known: Vec<_> = lock.modules().iter().map(|module| module.name.as_str()).collect();
+    format!("line {line}: the lock has no module `{name}`, it has {}", known.join(", "))
+}
+
+fn vm_config(module: &Module, variant: Variant) -> String {
+    let mut text = format!(
+        "\
+vm_config:
+  # {name} {version}, {size} bytes
+  vm_id: {name}
+  runtime: envoy.wasm.runtime.v8
+  code:
+",
+        name = module.name,
+        version = module.version,
+        size = module.size,
+    );
+    push_indented(&mut text, "    ", &variant.code(module));
+    text.push_str("  capability_restriction_config:\n    allowed_capabilities:\n");
+    text.push_str("      # the host functions that it calls\n");
+    push_capabilities(&mut text, module.host_functions());
+    text.push_str(
+        "      # its callbacks: Envoy does not call one that is missing here, and requests pass unfiltered\n",
+    );
+    push_capabilities(&mut text, module.callbacks());
+    text
+}
+
+fn push_capabilities<'a>(text: &mut String, names: impl Iterator<Item = &'a str>) {
+    for name in names {
+        let _ = writeln!(text, "      {name}: {{}}");
+    }
+}
+
+fn push_indented(text: &mut String, indent: &str, lines: &str) {
+    for line in lines.lines() {
+        let _ = writeln!(text, "{indent}{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Import;
+
+    #[test]
+    fn comments_survive_and_the_module_takes_the_placeholder_s_indent() {
+        let config = render("a: 1 # why\n    vm_config: !pin probe\n# end\n", Variant::Remote, &lock()).unwrap();
+        assert_eq!(
+            config,
+            "\
+# Written by `cargo palisade pin` from the template of this name in envoy/: change that.
+a: 1 # why
+    vm_config:
+      # probe 1.2.3, 7 bytes
+      vm_id: probe
+      runtime: envoy.wasm.runtime.v8
+      code:
+        remote:
+          http_uri:
+            uri: http://palisade-modules/modules/probe.wasm
+            cluster: palisade_modules
+            timeout: 10s
+          sha256: \"00ff\"
+          # Envoy starts without the module once these are used up, and answers 503 from then on.
+          retry_policy:
+            retry_back_off: {base_interval: 1s, max_interval: 10s}
+            num_retries: 10
+      capability_restriction_config:
+        allowed_capabilities:
+          # the host functions that it calls
+          proxy_log: {}
+          # its callbacks: Envoy does not call one that is missing here, and requests pass unfiltered
+          proxy_on_log: {}
+# end
+"
+        );
+    }
+
+    #[test]
+    fn a_local_config_has_no_part_that_is_for_remote_code_only() {
+        let template = "a: 1\n# !pin remote only\nb: 2\n# !pin end\nvm_config: !pin probe\n";
+        let local = render(template, Variant::Local, &lock()).unwrap();
+        assert!(!local.contains("b: 2") && !local.contains("!pin"), "{local}");
+        assert!(local.contains("filename: /etc/palisade/modules/probe.wasm\n"), "{local}");
+        assert!(render(template, Variant::Remote, &lock()).unwrap().contains("\nb: 2\nvm_config:\n"));
+    }
+
+    #[test]
+    fn a_placeholder_for_a_module_that_is_not_in_the_lock_is_refused() {
+        assert_eq!(refusal("\nvm_config: !pin prob\n"), "line 2: the lock has no module `prob`, it has probe");
+    }
+
+    #[test]
+    fn a_directive_that_is_not_understood_is_refused() {
+        for template in ["code: !pin probe", "vm_config: !pin", "# !pin remote onyl", "vm_config: {a: !pin probe}"] {
+            assert!(refusal(template).contains("is neither `vm_config: !pin MODULE`"), "{template}");
+        }
+        assert!(refusal("# !pin end").contains("ends nothing"));
+        assert!(refusal("a: 1\n# !pin remote only").contains("line 2: `# !pin remote only` has no"));
+        assert!(refusal("# !pin remote only\n# !pin remote only").contains("within another"));
+    }
+
+    fn refusal(template: &str) -> String {
+        format!("{:#}", render(template, Variant::Remote, &lock()).unwrap_err())
+    }
+
+    fn lock() -> Lock {
+        Lock::new(vec![Module {
+            name: "probe".into(),
+            version: "1.2.3".into(),
+            file: "modules/probe.wasm".into(),
+            sha256: "00ff".into(),
+            size: 7,
+            toolchain: "rustc".into(),
+            exports: vec!["malloc".into(), "proxy_on_log".into()],
+            imports: vec![Import { module: "env".into(), name: "proxy_log".into(), callers: vec!["log".into()] }],
+        }])
+    }
+}
