@@ -12,10 +12,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::catalog::Filter;
-use crate::compile::{compile, toolchain_version};
+use crate::compile::{compile, optimise, toolchain_version};
 use crate::file;
 use crate::hash::sha256;
 use crate::lock::{Lock, Module};
@@ -65,8 +65,11 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
 fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: &str) -> Result<Module> {
     let compiled = compile(workspace, directory)?;
     let refused = || format!("the module {} must not be shipped", compiled.name);
+    // The names that explain the imports are in the compiler's own module only.
     let interface = Interface::read(&compiled.bytes).with_context(refused)?;
-    let bytes = wasm::strip(&compiled.bytes)?;
+    let bytes = optimise(workspace, &wasm::strip(&compiled.bytes)?)?;
+    let unchanged = Interface::read(&bytes).with_context(refused)?.has_names_of(&interface);
+    ensure!(unchanged, "wasm-opt changed the imports or exports of {}", compiled.name);
     refuse_paths(&bytes, &local_paths(workspace)).with_context(refused)?;
     let module = Module {
         file: format!("modules/{}.wasm", compiled.name),

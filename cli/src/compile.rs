@@ -34,7 +34,22 @@ pub(crate) fn compile(workspace: &Workspace, directory: &Path) -> Result<Compile
     Ok(Compiled { bytes: file::read(&artifact.file)?, name: artifact.name, version: artifact.version })
 }
 
-/// The compiler and linker that [`compile`] uses.
+/// Makes a stripped module smaller.
+pub(crate) fn optimise(workspace: &Workspace, module: &[u8]) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let [from, to] = ["stripped.wasm", "optimised.wasm"].map(|name| folder.path().join(name));
+    file::write(&from, module)?;
+    let script = workspace.toolchain();
+    let status = Command::new(&script)
+        .arg("optimise")
+        .args([&from, &to])
+        .status()
+        .with_context(|| format!("cannot run {}", script.display()))?;
+    ensure!(status.success(), "{} optimise failed: see above", script.display());
+    file::read(&to)
+}
+
+/// The compiler, linker and optimiser that [`compile`] and [`optimise`] use.
 pub(crate) fn toolchain_version(workspace: &Workspace) -> Result<String> {
     let script = workspace.toolchain();
     let output = Command::new(&script)

@@ -22,7 +22,7 @@ impl Plugin {
         Self {
             filter: F::NAME,
             version: F::VERSION,
-            name: String::from_utf8_lossy(&name).into_owned(),
+            name: String::from_utf8(name).unwrap_or_default(),
             config_sha256: hex::encode(Sha256::digest(config)),
         }
     }

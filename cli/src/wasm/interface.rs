@@ -27,7 +27,7 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Reads a module that still has its name section, and refuses one that Envoy could not load or whose imports
+    /// Reads a module, whose name section names the callers, and refuses one that Envoy could not load or whose imports
     /// cannot be explained.
     ///
     /// # Errors
@@ -40,6 +40,14 @@ impl Interface {
         ensure_loadable(&exports)?;
         let imports = sections.explained_imports()?;
         Ok(Self { exports, imports })
+    }
+
+    /// Whether the other module has the same exports and imports, whoever calls them.
+    pub fn has_names_of(&self, other: &Self) -> bool {
+        let imports = |interface: &'_ Self| -> Vec<_> {
+            interface.imports.iter().map(|import| (import.module.clone(), import.name.clone())).collect()
+        };
+        self.exports == other.exports && imports(self) == imports(other)
     }
 }
 

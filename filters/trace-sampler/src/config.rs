@@ -47,6 +47,13 @@ pub(crate) struct Sampling {
     parent: Option<ParentPolicy>,
 }
 
+/// The fields of the config that say who writes the trace context, and how.
+struct Writing {
+    mode: Mode,
+    on_unknown_randomness: UnknownRandomness,
+    precision: Precision,
+}
+
 /// The field `parent` of the config.
 #[derive(Default)]
 struct Parent {
@@ -90,20 +97,38 @@ impl Config {
 
 impl FromFields for Config {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let writing = Writing::from_fields(object);
+        let parent = object.optional::<Parent>("parent");
+        let force = object.optional("force");
+        let client_ip = object.optional("client_ip");
+        let rules = Rules::from_fields(object);
+        let default =
+            object.required_with("default", |node| node.object(|object| object.required_with("sample", probability)));
+
+        let (Some(writing), Some(parent), Some(force), Some(client_ip), Some(rules), Some(default)) =
+            (writing, parent, force, client_ip, rules, default)
+        else {
+            return None;
+        };
+        let Writing { mode, on_unknown_randomness, precision } = writing;
+        let Parent { policy, trust } = parent.unwrap_or_default();
+        let client_ip = client_ip.unwrap_or_default();
+        Some(Self { mode, on_unknown_randomness, trust, force, client_ip, rules, parent: policy, precision, default })
+    }
+}
+
+// === impl Writing ===
+
+impl FromFields for Writing {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let mode = object.optional_with("mode", |node| node.one_of(&[("propagate", false), ("envoy_decision", true)]));
         let signal = object.optional("envoy_signal");
-        let parent = object.optional::<Parent>("parent");
         let on_unknown_randomness = object.optional_with("on_unknown_randomness", |node| {
             node.one_of(&[("assume", UnknownRandomness::Assume), ("erase_th", UnknownRandomness::EraseThreshold)])
         });
         let parent_id = object.optional("parent_id");
         let emit_unsampled_roots = object.optional("emit_unsampled_roots");
         let tracestate = object.optional::<Tracestate>("tracestate");
-        let force = object.optional("force");
-        let client_ip = object.optional("client_ip");
-        let rules = Rules::from_fields(object);
-        let default =
-            object.required_with("default", |node| node.object(|object| object.required_with("sample", probability)));
 
         let (signal, parent_id, emit_unsampled_roots, tracestate) =
             (signal?, parent_id?, emit_unsampled_roots?, tracestate?);
@@ -138,18 +163,7 @@ impl FromFields for Config {
                 on_unknown_randomness,
             })
         };
-        let Parent { policy, trust } = parent?.unwrap_or_default();
-        Some(Self {
-            mode,
-            on_unknown_randomness,
-            trust,
-            force: force?,
-            client_ip: client_ip?.unwrap_or_default(),
-            rules: rules?,
-            parent: policy,
-            precision,
-            default: default?,
-        })
+        Some(Self { mode, on_unknown_randomness, precision })
     }
 }
 
@@ -250,7 +264,7 @@ fn token_digest(node: Node<'_>) -> Option<TokenDigest> {
     let mut digest = TokenDigest::default();
     match hex::decode_to_slice(node.text(EXPECTED)?, &mut digest) {
         Ok(()) => Some(digest),
-        Err(_) => node.error(["expected ", EXPECTED].concat()),
+        Err(_) => node.malformed(EXPECTED),
     }
 }
 
@@ -261,7 +275,7 @@ fn header_name(node: Node<'_>) -> Option<String> {
     if !name.is_empty() && name.bytes().all(is_token) {
         Some(name.to_ascii_lowercase())
     } else {
-        node.error(["expected ", EXPECTED].concat())
+        node.malformed(EXPECTED)
     }
 }
 

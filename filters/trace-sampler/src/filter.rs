@@ -20,11 +20,25 @@ pub struct TraceSampler {
     sampler: Sampler,
     plugin: Plugin,
     decisions: RefCell<Vec<(Decided, Counter)>>,
-    events: [EventCounter; 10],
+    events: [(Happened, Counter); EVENTS.len()],
 }
 
-/// What may happen on the way, and its counter.
-type EventCounter = (fn(&Events) -> bool, Counter);
+/// Whether something happened on the way.
+type Happened = fn(&Events) -> bool;
+
+/// What may happen on the way, and the name of its counter.
+const EVENTS: [(Happened, &str); 10] = [
+    (|events| events.restarted, "restarts"),
+    (|events| events.invalid_traceparent, "invalid"),
+    (|events| events.untrusted_parent, "untrusted"),
+    (|events| events.tracestate_dropped, "tracestate_dropped"),
+    (|events| events.ot_too_long, "ot_too_long"),
+    (|events| events.randomness_assumed, "randomness_assumed"),
+    (|events| events.request_id_unusable, "request_id_unusable"),
+    (|events| events.ambiguous_request, "ambiguous"),
+    (|events| events.unknown_rule, "unknown_rule"),
+    (|events| events.force_refused, "force_refused"),
+];
 
 /// The labels of a decision.
 #[derive(PartialEq, Eq)]
@@ -43,19 +57,7 @@ impl Filter for TraceSampler {
     const ON_FAILURE: OnFailure = OnFailure::Pass;
 
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
-        let counter = |name| plugin.counter(name, &[]);
-        let events: [EventCounter; 10] = [
-            (|events| events.restarted, counter("restarts")),
-            (|events| events.invalid_traceparent, counter("invalid")),
-            (|events| events.untrusted_parent, counter("untrusted")),
-            (|events| events.tracestate_dropped, counter("tracestate_dropped")),
-            (|events| events.ot_too_long, counter("ot_too_long")),
-            (|events| events.randomness_assumed, counter("randomness_assumed")),
-            (|events| events.request_id_unusable, counter("request_id_unusable")),
-            (|events| events.ambiguous_request, counter("ambiguous")),
-            (|events| events.unknown_rule, counter("unknown_rule")),
-            (|events| events.force_refused, counter("force_refused")),
-        ];
+        let events = EVENTS.map(|(happened, name)| (happened, plugin.counter(name, &[])));
         Ok(Self { sampler: Sampler::new(config), plugin, decisions: RefCell::default(), events })
     }
 
@@ -80,8 +82,9 @@ impl Filter for TraceSampler {
 
 impl TraceSampler {
     fn apply(&self, request: &mut Request<Self>, action: &Action) -> Result<(), ExchangeError> {
-        set(request, "traceparent", &action.traceparent)?;
+        // In this order: should the host refuse the second, no trace carries the state of another.
         set(request, "tracestate", &action.tracestate)?;
+        set(request, "traceparent", &action.traceparent)?;
         // Envoy reads both of these when it chooses the route anew, which a changed header makes it do.
         set(request, "x-request-id", &action.request_id)?;
         if action.force_trace {

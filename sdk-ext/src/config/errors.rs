@@ -3,9 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde_json::Value;
-
-use super::json;
 use super::node::Path;
 
 /// All errors of one config, each with the path of the field it is about.
@@ -21,7 +18,7 @@ impl ConfigErrors {
     ///
     /// An empty `path` stands for the config as a whole.
     pub fn new(path: &str, message: impl Into<String>) -> Self {
-        let path = if path.is_empty() { Path::ROOT.to_string() } else { path.to_owned() };
+        let path = if path.is_empty() { Path::ROOT.text() } else { path.to_owned() };
         Self { errors: vec![(path, message.into())] }
     }
 
@@ -56,21 +53,13 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Adds an error whose message is the `parts`, one after the other.
-    pub(super) fn push(&self, path: &Path<'_>, parts: &[&str]) {
-        self.errors.borrow_mut().push((path.to_string(), parts.concat()));
+    pub(super) fn push_one(&self, path: &Path<'_>, message: &str) {
+        self.push(path, &[message]);
     }
 
-    pub(super) fn json(&self, text: &[u8]) -> Option<Value> {
-        if text.iter().all(u8::is_ascii_whitespace) {
-            self.push(
-                &Path::ROOT,
-                &["the config is empty; the filter needs a JSON object, in Envoy the `configuration` of the plugin, \
-                   in Istio `pluginConfig`"],
-            );
-            return None;
-        }
-        json::parse(text).map_err(|error| self.push(&Path::ROOT, &["not valid JSON: ", &error.to_string()])).ok()
+    /// Adds an error whose message is the `parts`, one after the other.
+    pub(super) fn push(&self, path: &Path<'_>, parts: &[&str]) {
+        self.errors.borrow_mut().push((path.text(), parts.concat()));
     }
 
     pub(super) fn into_result<T>(self, config: Option<T>) -> Result<T, ConfigErrors> {

@@ -28,8 +28,8 @@
 //! );
 //! ```
 //!
-//! No meaning depends on the order of fields or on whether a number is written `1` or `1.0`: Envoy passes a config
-//! through a protobuf `Struct`, which keeps neither. `null` is not "absent": a field without a value is left out.
+//! No meaning depends on the order of fields or on whether a number is written `1` or `1.0`: a protobuf `Struct`,
+//! in which Envoy may hand a config over, keeps neither. `null` is not "absent": a field without a value is left out.
 //!
 //! Errors never repeat the text of a field, which may be a secret, except where the type of the field rules that out
 //! (units, enums).
@@ -56,6 +56,7 @@ pub use size::Size;
 
 use errors::Collector;
 use node::Path;
+use serde_json::Value;
 
 /// A type that is read from one JSON value.
 ///
@@ -94,10 +95,24 @@ pub type Reader<T> = fn(Node<'_>) -> Option<T>;
 /// An empty config, text that is not JSON (with line and column; an object that has a field twice counts as such), and
 /// everything that `T` refuses.
 pub fn parse<T: FromConfig>(config: &[u8]) -> Result<T, ConfigErrors> {
+    let value = value(config)?;
     let errors = Collector::default();
-    let value = protobuf_struct::parse(config).or_else(|| errors.json(config));
-    let config = value.as_ref().and_then(|value| T::from_config(Node::new(value, &Path::ROOT, &errors)));
+    let config = T::from_config(Node::new(&value, &Path::ROOT, &errors));
     errors.into_result(config)
+}
+
+fn value(config: &[u8]) -> Result<Value, ConfigErrors> {
+    if config.iter().all(u8::is_ascii_whitespace) {
+        return Err(ConfigErrors::new(
+            "",
+            "the config is empty; the filter needs a JSON object, in Envoy the `configuration` of the plugin, in Istio \
+             `pluginConfig`",
+        ));
+    }
+    match protobuf_struct::parse(config) {
+        Some(value) => Ok(value),
+        None => json::parse(config).map_err(|error| ConfigErrors::new("", format!("not valid JSON: {error}"))),
+    }
 }
 
 impl FromConfig for bool {

@@ -3,13 +3,14 @@
 /// Names longer than this are nobody's typing mistake.
 const LONGEST: usize = 40;
 
-/// The candidate that takes the fewest edits to reach from `name`, if that is at most a third of its letters.
+/// The candidate that takes the fewest edits to reach from `name`, if that is at most a third of its letters,
+/// rounded up.
 pub(super) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
         .iter()
         .filter_map(|candidate| {
             let edits = edits(name, candidate)?;
-            let allowed = (candidate.len() / 3).max(1);
+            let allowed = candidate.len().div_ceil(3);
             (edits <= allowed).then_some((edits, *candidate))
         })
         .min_by_key(|(edits, _)| *edits)
@@ -49,6 +50,7 @@ mod tests {
         assert_eq!(nearest("limt", &known), Some("limit"));
         assert_eq!(nearest("Match", &known), Some("match"));
         assert_eq!(nearest("nmae", &["nae", "name"]), Some("nae"));
+        assert_eq!(nearest("rulse", &["rules"]), Some("rules"));
     }
 
     #[test]

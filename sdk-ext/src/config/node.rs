@@ -1,6 +1,5 @@
 //! One value of a config, with its path.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde_json::{Number, Value};
@@ -32,19 +31,19 @@ impl<'a> Node<'a> {
 
     /// Reports an error about this value. Returns `None`, to be returned in turn.
     pub fn error<T>(self, message: &str) -> Option<T> {
-        self.report(&[message]);
+        self.errors.push_one(self.path, message);
         None
     }
 
     /// Reports that `what` was expected, and what kind of value was found, without repeating a text.
     pub fn expected<T>(self, what: &str) -> Option<T> {
-        self.report(&["expected ", what, ", found ", &shape(self.value)]);
+        self.report_kind(what);
         None
     }
 
     /// Reports that this text, which is not repeated, is not `what` was expected.
     pub fn malformed<T>(self, what: &str) -> Option<T> {
-        self.report(&["expected ", what]);
+        self.report_malformed(what);
         None
     }
 
@@ -63,8 +62,8 @@ impl<'a> Node<'a> {
     }
 
     /// The choice that the text names; errors list the names and suggest the nearest.
-    pub fn one_of<T: Clone>(self, choices: &[(&'static str, T)]) -> Option<T> {
-        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+    pub fn one_of<T: Clone, const N: usize>(self, choices: &[(&'static str, T); N]) -> Option<T> {
+        let names = choices.each_ref().map(|(name, _)| *name);
         let (_, choice) = choices.get(self.position_in(&names)?)?;
         Some(choice.clone())
     }
@@ -76,8 +75,7 @@ impl<'a> Node<'a> {
         };
         let mut items = Vec::new();
         for (index, value) in values.iter().enumerate() {
-            let path = Path { parent: Some(self.path), segment: Segment::Index(index) };
-            items.extend(read(Node::new(value, &path, self.errors)));
+            items.extend(read(Node::new(value, &self.path.index(index), self.errors)));
         }
         (items.len() == values.len()).then_some(items)
     }
@@ -92,17 +90,29 @@ impl<'a> Node<'a> {
 
     /// The fields of an object; those that `read` does not ask for are reported as unknown.
     pub fn object<T>(self, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> Option<T> {
-        let Some(fields) = self.value.as_object() else {
-            return self.expected("an object");
-        };
-        let mut object = Object::new(fields, self.path, self.errors);
+        let mut object = self.fields()?;
         let value = read(&mut object);
         object.report_unknown();
         value
     }
 
+    fn fields(self) -> Option<Object<'a>> {
+        match self.value.as_object() {
+            Some(fields) => Some(Object::new(fields, self.path, self.errors)),
+            None => self.expected("an object"),
+        }
+    }
+
     fn report(self, message: &[&str]) {
         self.errors.push(self.path, message);
+    }
+
+    fn report_kind(self, what: &str) {
+        self.report(&["expected ", what, ", found ", &shape(self.value)]);
+    }
+
+    fn report_malformed(self, what: &str) {
+        self.report(&["expected ", what]);
     }
 
     fn position_in(self, names: &[&str]) -> Option<usize> {
@@ -145,7 +155,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Where a value stands in the config; printed as `rules[2].limit`.
+/// Where a value stands in the config.
 pub(super) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     segment: Segment<'a>,
@@ -164,25 +174,24 @@ impl<'a> Path<'a> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
+    pub(super) fn index(&'a self, index: usize) -> Self {
+        Path { parent: Some(self), segment: Segment::Index(index) }
+    }
+
+    /// The path as errors show it: `rules[2].limit`.
+    pub(super) fn text(&self) -> String {
+        let parent = self.parent.filter(|parent| !parent.is_root()).map(Path::text).unwrap_or_default();
+        let dot = if parent.is_empty() { "" } else { "." };
+        match self.segment {
+            Segment::Root => "config".to_owned(),
+            Segment::Index(index) => [&parent, "[", &index.to_string(), "]"].concat(),
+            Segment::Field(name) if is_plain(name) => [&parent, dot, name].concat(),
+            Segment::Field(name) => [&parent, dot, &quoted(name)].concat(),
+        }
+    }
+
     fn is_root(&self) -> bool {
         self.parent.is_none()
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent.filter(|parent| !parent.is_root()) {
-            parent.fmt(f)?;
-            if let Segment::Field(_) = self.segment {
-                f.write_str(".")?;
-            }
-        }
-        match self.segment {
-            Segment::Root => f.write_str("config"),
-            Segment::Index(index) => write!(f, "[{index}]"),
-            Segment::Field(name) if is_plain(name) => f.write_str(name),
-            Segment::Field(name) => f.write_str(&quoted(name)),
-        }
     }
 }
 
@@ -207,11 +216,17 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The names in quotes: `"a", "b" or "c"`.
 pub(super) fn listed(names: &[&str], conjunction: &str) -> String {
-    let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
-    match names.split_last() {
-        Some((last, others @ [_, ..])) => [&others.join(", "), " ", conjunction, " ", last].concat(),
-        _ => names.concat(),
+    let last = names.len().saturating_sub(1);
+    let mut list = String::new();
+    for (place, name) in names.iter().enumerate() {
+        match place {
+            0 => {}
+            _ if place == last => list.extend([" ", conjunction, " "]),
+            _ => list.push_str(", "),
+        }
+        list.push_str(&quoted(name));
     }
+    list
 }
 
 /// The kind of a value, for an error: texts may be secrets, numbers are not.

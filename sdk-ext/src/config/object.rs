@@ -33,7 +33,7 @@ impl<'a> Object<'a> {
     /// A field that must be there, read by `read`.
     pub fn required_with<T>(&mut self, name: &'static str, read: impl FnOnce(Node<'_>) -> Option<T>) -> Option<T> {
         self.optional_with(name, read)?.or_else(|| {
-            self.report(&["missing field \"", name, "\""]);
+            self.report_missing(name);
             None
         })
     }
@@ -45,19 +45,29 @@ impl<'a> Object<'a> {
         read: impl FnOnce(Node<'_>) -> Option<T>,
     ) -> Option<Option<T>> {
         match self.ask(name) {
-            Some(value) => {
-                let path = self.path.field(name);
-                read(Node::new(value, &path, self.errors)).map(Some)
-            }
+            Some(value) => read(Node::new(value, &self.path.field(name), self.errors)).map(Some),
             None => Some(None),
         }
     }
 
     /// The one field of several that must be there, read by the function beside its name.
-    pub fn exactly_one<T>(&mut self, readers: &[(&'static str, Reader<T>)]) -> Option<T> {
-        let names: Vec<_> = readers.iter().map(|(name, _)| *name).collect();
+    pub fn exactly_one<T, const N: usize>(&mut self, readers: &[(&'static str, Reader<T>); N]) -> Option<T> {
+        let names = readers.each_ref().map(|(name, _)| *name);
         let (name, read) = readers.get(self.only_one_of(&names)?)?;
         self.required_with(name, read)
+    }
+
+    /// Those of several fields that are there, each read by the function beside its name.
+    pub fn any_of<T>(&mut self, readers: &[(&'static str, Reader<T>)]) -> Option<Vec<T>> {
+        let mut values = Vec::new();
+        let mut all_valid = true;
+        for (name, read) in readers {
+            match self.optional_with(name, read) {
+                Some(value) => values.extend(value),
+                None => all_valid = false,
+            }
+        }
+        all_valid.then_some(values)
     }
 
     /// Whether the object has no fields at all.
@@ -67,7 +77,7 @@ impl<'a> Object<'a> {
 
     /// Reports an error about the object as a whole. Returns `None`, to be returned in turn.
     pub fn error<T>(&self, message: &str) -> Option<T> {
-        self.report(&[message]);
+        self.errors.push_one(self.path, message);
         None
     }
 
@@ -75,6 +85,10 @@ impl<'a> Object<'a> {
     pub fn error_at<T>(&self, name: &str, message: &str) -> Option<T> {
         self.errors.push(&self.path.field(name), &[message]);
         None
+    }
+
+    fn report_missing(&self, name: &str) {
+        self.report(&["missing field \"", name, "\""]);
     }
 
     fn report(&self, message: &[&str]) {
@@ -104,7 +118,7 @@ impl<'a> Object<'a> {
         None
     }
 
-    pub(super) fn report_unknown(&self) {
+    pub(super) fn report_unknown(self) {
         for name in self.fields.keys().filter(|name| !self.known.contains(&name.as_str())) {
             let hint = match nearest(name, &self.known) {
                 Some(nearest) => [", did you mean \"", nearest, "\"?"].concat(),

@@ -91,27 +91,19 @@ impl FromFields for Matcher {
         if object.is_empty() {
             return object.error("an empty matcher would match every request; to mean that, leave it out");
         }
-        let path = object.optional("path");
-        let methods = object.optional_with("methods", |node| node.non_empty_list(names::method));
-        let hosts = object.optional_with("hosts", |node| node.non_empty_list(HostPattern::from_config));
-        let headers = object
-            .optional_with("headers", |node| node.non_empty_list(|node| named(node, names::header, Condition::Header)));
-        let query = object
-            .optional_with("query", |node| node.non_empty_list(|node| named(node, parameter_name, Condition::Query)));
-        let values = object.optional_with("values", |node| node.non_empty_list(value));
-        let client_ip = object.optional_with("client_ip", |node| node.non_empty_list(Cidr::from_config));
-        let not = object.optional("not");
-
-        let mut conditions = Vec::new();
-        conditions.extend(methods?.map(Condition::Methods));
-        conditions.extend(path?.map(Condition::Path));
-        conditions.extend(hosts?.map(Condition::Hosts));
-        conditions.extend(headers?.into_iter().flatten());
-        conditions.extend(query?.into_iter().flatten());
-        conditions.extend(client_ip?.map(Condition::ClientIp));
-        conditions.extend(values?.into_iter().flatten());
-        conditions.extend(not?.map(Condition::Not));
-        Some(Self { conditions })
+        let conditions = object.any_of(&[
+            ("methods", |node| node.non_empty_list(names::method).map(|methods| vec![Condition::Methods(methods)])),
+            ("path", |node| PathPattern::from_config(node).map(|path| vec![Condition::Path(path)])),
+            ("hosts", |node| node.non_empty_list(HostPattern::from_config).map(|hosts| vec![Condition::Hosts(hosts)])),
+            ("headers", |node| node.non_empty_list(|node| named(node, names::header, Condition::Header))),
+            ("query", |node| node.non_empty_list(|node| named(node, parameter_name, Condition::Query))),
+            ("client_ip", |node| {
+                node.non_empty_list(Cidr::from_config).map(|ranges| vec![Condition::ClientIp(ranges)])
+            }),
+            ("values", |node| node.non_empty_list(value)),
+            ("not", |node| Self::from_config(node).map(|matcher| vec![Condition::Not(matcher)])),
+        ]);
+        Some(Self { conditions: conditions?.into_iter().flatten().collect() })
     }
 }
 

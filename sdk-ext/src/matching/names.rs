@@ -31,11 +31,7 @@ pub(super) fn method(node: Node<'_>) -> Option<String> {
 /// Any text but the empty one; `what` says in an error what was expected.
 pub(super) fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
     let text = node.text(what)?;
-    if text.is_empty() {
-        node.malformed(&[what, ", found an empty string"].concat())
-    } else {
-        Some(text.to_owned())
-    }
+    if text.is_empty() { node.malformed(&[what, ", found an empty string"].concat()) } else { Some(text.to_owned()) }
 }
 
 fn is_token(name: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::config::json;
 
 /// The property in which the auth filter publishes who is calling: JSON, whose member `claims` holds the claims by the
 /// names that the auth filter's config gives them.
-pub const IDENTITY: &[&str] = &["filter_state", "palisade.identity"];
+pub const IDENTITY: &[&str] = &["filter_state", "wasm.palisade.identity"];
 
 type Bytes<'a> = Cow<'a, [u8]>;
 

@@ -90,11 +90,11 @@ impl FromFields for Selector {
             ("cookie", |node| names::cookie(node).map(Source::Cookie)),
             ("query", |node| non_empty(node, "the name of a query parameter").map(Source::Query)),
             ("claim", |node| non_empty(node, "the name of a claim").map(Source::Claim)),
-            ("client_ip", |node| no_options(node, Source::ClientIp)),
+            ("client_ip", |node| no_options(node).map(|()| Source::ClientIp)),
             ("path", |node| node.object(|path| path.required_with("segment", segment)).map(Source::PathSegment)),
-            ("method", |node| no_options(node, Source::Method)),
-            ("host", |node| no_options(node, Source::Host)),
-            ("route", |node| no_options(node, Source::Route)),
+            ("method", |node| no_options(node).map(|()| Source::Method)),
+            ("host", |node| no_options(node).map(|()| Source::Host)),
+            ("route", |node| no_options(node).map(|()| Source::Route)),
             ("property", |node| property_path(node).map(Source::Property)),
             ("literal", |node| String::from_config(node).map(Source::Literal)),
         ]);
@@ -138,8 +138,8 @@ fn property<'r, A: Attributes>(
     request.property(segments.get(..path.len()).unwrap_or(&segments))
 }
 
-fn no_options(node: Node<'_>, source: Source) -> Option<Source> {
-    node.object(|_| Some(source))
+fn no_options(node: Node<'_>) -> Option<()> {
+    node.object(|_| Some(()))
 }
 
 fn segment(node: Node<'_>) -> Option<usize> {

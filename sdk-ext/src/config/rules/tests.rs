@@ -111,7 +111,7 @@ fn all_errors_of_all_rules_are_reported_with_their_paths() {
     assert_eq!(
         errors(json),
         "rules[0].limit: expected an integer from 1 to 9, found the number 0\n\
-         rules[0].nmae: unknown field, known here: \"name\", \"match\" and \"limit\"\n\
+         rules[0].nmae: unknown field, did you mean \"name\"?\n\
          rules[1].match: an empty matcher would match every request; to mean that, leave it out\n\
          rules[1]: missing field \"limit\"\n\
          rules[1].limt: unknown field, did you mean \"limit\"?\n\

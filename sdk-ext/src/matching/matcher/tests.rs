@@ -88,7 +88,8 @@ fn all_conditions_must_hold() {
 #[test]
 fn a_verified_claim_can_be_tested() {
     let json = r#"{"values": [{"of": {"claim": "plan.tier"}, "exact": "vip"}]}"#;
-    let request = Request::get("/").property("filter_state.palisade.identity", r#"{"claims": {"plan.tier": "vip"}}"#);
+    let request =
+        Request::get("/").property("filter_state.wasm.palisade.identity", r#"{"claims": {"plan.tier": "vip"}}"#);
     assert!(matches(json, &request));
     assert!(!matches(json, &Request::get("/")));
 }

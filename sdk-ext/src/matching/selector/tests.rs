@@ -30,7 +30,7 @@ fn each_source_gives_its_value() {
         .property("xds.route_name", "users")
         .property("xds.cluster_name", "backend")
         .property(
-            "filter_state.palisade.identity",
+            "filter_state.wasm.palisade.identity",
             r#"{"claims": {"sub": "bob", "plan.tier": "vip", "age": 7, "on": true}}"#,
         );
     let cases = [
@@ -75,7 +75,7 @@ fn a_duplicated_header_counts_as_absent_and_is_told() {
 #[test]
 fn an_identity_that_is_no_json_has_no_claims() {
     for identity in ["", "null", "{}", "[]", r#"{"claims": 1}"#, r#"{"claims": {"sub": ["a"]}}"#, r#"{"sub": "a"}"#] {
-        let request = Request::get("/").property("filter_state.palisade.identity", identity);
+        let request = Request::get("/").property("filter_state.wasm.palisade.identity", identity);
         assert_eq!(select(r#"{"claim": "sub"}"#, &request), (None, false), "{identity}");
     }
 }

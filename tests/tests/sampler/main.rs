@@ -1,0 +1,25 @@
+//! The trace sampler on real Envoy, with the configs that ship: what Hurl cannot say in `tests/suites/trace-sampler/`.
+
+// Tests panic where something is not as it should be.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+mod capabilities;
+mod configurations;
+mod consistency;
+mod envoy_decision;
+mod hostile;
+mod mesh;
+mod metrics;
+mod rates;
+mod routes;
+mod sidecar;
+mod tampered;
+mod trace;
+mod trust;
+mod updates;
