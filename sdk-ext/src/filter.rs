@@ -18,7 +18,7 @@ pub trait Filter: Sized + 'static {
     const VERSION: &'static str;
 
     /// What the host must call the filter for: `phases![request_headers, ...]`, the same list as in [`filter!`](crate::filter).
-    /// To await what is not declared does not compile.
+    /// A filter that awaits what is not declared does not compile into a module.
     const PHASES: Phases;
 
     /// What happens to an exchange when the filter could not do its work.
@@ -36,7 +36,9 @@ pub trait Filter: Sized + 'static {
     /// When it returns `Ok`, the rest of the stream passes untouched; an error answers the client.
     fn exchange(&self, exchange: Exchange<Self>) -> impl Future<Output = Result<(), Reply>>;
 
-    /// Work beside the exchanges (refreshing, flushing), one task for each plugin configuration and worker.
+    /// Work beside the exchanges (refreshing, flushing): one task for each plugin configuration and worker, and for
+    /// Envoy's main thread. It runs in filters that declare `http_call` or `sleep`, and begins when the configuration
+    /// is taken up, also in the trial run that Envoy gives each configuration.
     fn background(&self, _handle: Handle<Self>) -> impl Future<Output = ()> {
         std::future::ready(())
     }
@@ -97,10 +99,13 @@ impl Phases {
         self.0 & other.0 == other.0
     }
 
-    /// Whether each body and trailers phase has the headers phase of its side.
+    /// Whether each phase has those that must come before it: a body and trailers the headers of their side, and a
+    /// response the request, where its exchange begins.
     #[must_use]
-    pub const fn has_headers(self) -> bool {
-        (self.0 & 0b000_110 == 0 || self.0 & 0b000_001 != 0) && (self.0 & 0b110_000 == 0 || self.0 & 0b001_000 != 0)
+    pub const fn are_complete(self) -> bool {
+        let request = self.0 & 0b000_001 != 0;
+        let response = self.0 & 0b001_000 != 0;
+        (request || self.0 & 0b111_110 == 0) && (response || self.0 & 0b110_000 == 0)
     }
 
     /// Whether the two declare the same.

@@ -9,7 +9,7 @@ use crate::status::HostError;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// A way to the host for one exchange, or for a filter's background task. Cheap to clone.
@@ -67,9 +67,13 @@ impl<F: Filter> Handle<F> {
         let timers = &self.stream.root.timers;
         let now = timers.advance(now()?);
         let deadline = now.saturating_add(duration.max(Duration::from_millis(1)));
-        let sleep = Sleep { stream: &self.stream, sleeper: timers.insert(deadline, self.stream.id) };
+        let sleep = Sleep { stream: &self.stream, sleeper: timers.insert(deadline, Waker::noop().clone()) };
         self.stream.root.arm(now)?;
-        poll_fn(|_| if timers.contains(sleep.sleeper) { Poll::Pending } else { Poll::Ready(()) }).await;
+        poll_fn(|context| match timers.sleeps(sleep.sleeper, context.waker()) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
         Ok(())
     }
 }

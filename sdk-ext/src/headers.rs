@@ -7,7 +7,7 @@ use std::fmt;
 
 /// All lines of a header or trailer map, in the order in which the host holds them.
 ///
-/// Names are lower case. A map over 1 MiB or 1024 lines reads as empty (a limit of Envoy's).
+/// Names are lower case.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HeaderMap {
     pairs: Vec<u8>,
@@ -104,15 +104,18 @@ impl fmt::Debug for HeaderMap {
 
 /// A header that may not be written, or could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeaderError {
     /// The name is not a lower-case token (RFC 9110, section 5.1).
     Name,
-    /// The value holds CR, LF or NUL (RFC 9110, section 5.5).
+    /// The value is none: control characters (CR, LF and NUL among them), white space at its ends (RFC 9110, section
+    /// 5.5), or what a pseudo-header cannot hold.
     Value,
-    /// `content-length` and `transfer-encoding` frame the message and belong to the SDK and the host.
+    /// What frames the message or belongs to its connection (`content-length`, `transfer-encoding`, `connection`,
+    /// `upgrade` and the like) is the SDK's and the host's; so is a status that contradicts the body.
     Framing,
-    /// A request's pseudo-header can be replaced by a non-empty value, but not added or removed; a response has
-    /// only its status, which is set as a number.
+    /// A request's pseudo-header can be replaced, but not added or removed; `host` is `:authority`; a response has only
+    /// its status, which is set as a number.
     Pseudo,
     /// The host handed over a map that is not in the ABI's format.
     Malformed,
@@ -130,8 +133,8 @@ impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name => f.write_str("a header name must be a lower-case token"),
-            Self::Value => f.write_str("a header value must not hold CR, LF or NUL"),
-            Self::Framing => f.write_str("content-length and transfer-encoding are not a filter's to write"),
+            Self::Value => f.write_str("a header value must not hold control characters or end in white space"),
+            Self::Framing => f.write_str("what frames a message is not a filter's to write"),
             Self::Pseudo => f.write_str("a pseudo-header can be changed, but not added or removed"),
             Self::Malformed => f.write_str("the host handed over a malformed header map"),
             Self::Host(error) => error.fmt(f),
@@ -151,16 +154,24 @@ pub(crate) enum Write {
 
 /// Refuses what would make a message invalid, desynchronise its framing or split a response.
 pub(crate) fn check(write: Write, name: &str, value: &[u8]) -> Result<(), HeaderError> {
-    match name {
-        "content-length" | "transfer-encoding" => return Err(HeaderError::Framing),
-        ":method" | ":scheme" | ":authority" | ":path" if write == Write::Set && !value.is_empty() => {}
+    let value_is_valid = match name {
+        "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection" | "te"
+        | "upgrade" | "http2-settings" => return Err(HeaderError::Framing),
+        ":method" if write == Write::Set => !value.is_empty() && value.iter().all(|byte| is_token(*byte)),
+        ":scheme" | ":authority" | ":path" if write == Write::Set => {
+            !value.is_empty() && !value.iter().any(|byte| *byte == b' ' || byte.is_ascii_control())
+        }
+        // Envoy takes `host` for `:authority`.
+        "host" => return Err(HeaderError::Pseudo),
         _ if name.starts_with(':') => return Err(HeaderError::Pseudo),
-        _ if name.is_empty() || !name.bytes().all(is_lower_case_token) => return Err(HeaderError::Name),
-        _ => {}
-    }
-    match value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | b'\0')) {
-        true => Err(HeaderError::Value),
-        false => Ok(()),
+        _ if name.is_empty() || !name.bytes().all(|byte| is_token(byte) && !byte.is_ascii_uppercase()) => {
+            return Err(HeaderError::Name);
+        }
+        _ => is_field_value(value),
+    };
+    match value_is_valid {
+        true => Ok(()),
+        false => Err(HeaderError::Value),
     }
 }
 
@@ -172,9 +183,19 @@ pub(crate) fn check_trailer(write: Write, name: &str, value: &[u8]) -> Result<()
     }
 }
 
-/// `tchar` of RFC 9110, section 5.6.2, less the upper-case letters.
-fn is_lower_case_token(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+/// `field-value` of RFC 9110, section 5.5: no control characters but tabs, no white space at either end.
+fn is_field_value(value: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    !value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') && !blank(value.first()) && !blank(value.last())
+}
+
+/// `tchar` of RFC 9110, section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
 }
 
 /// Writes lines in the ABI's pair format.
@@ -235,7 +256,10 @@ mod tests {
         for value in [&b"a\r\nb"[..], b"a\nb", b"a\rb", b"a\0b"] {
             assert_eq!(check(Write::Set, "x", value), Err(HeaderError::Value));
         }
-        assert_eq!(check(Write::Set, "x", &[b' ', 0x80, 0xFF, b'\t']), Ok(()));
+        for value in [&b" a"[..], b"a\t", b"\x7f", b"\x01"] {
+            assert_eq!(check(Write::Set, "x", value), Err(HeaderError::Value));
+        }
+        assert_eq!(check(Write::Set, "x", &[0x80, b' ', b'\t', 0xFF]), Ok(()));
     }
 
     #[test]
@@ -250,12 +274,18 @@ mod tests {
         for write in [Write::Set, Write::Add, Write::Remove] {
             assert_eq!(check(write, "content-length", b"1"), Err(HeaderError::Framing));
             assert_eq!(check(write, "transfer-encoding", b"chunked"), Err(HeaderError::Framing));
+            assert_eq!(check(write, "upgrade", b"h2c"), Err(HeaderError::Framing));
+            assert_eq!(check(write, "host", b"example.com"), Err(HeaderError::Pseudo));
         }
     }
 
     #[test]
     fn a_pseudo_header_can_be_changed_but_neither_doubled_nor_removed() {
-        assert_eq!(check(Write::Set, ":path", b"/"), Ok(()));
+        assert_eq!(check(Write::Set, ":path", b"/\xC3\xA9?a=b"), Ok(()));
+        for (name, value) in [(":method", "GET /x HTTP/1.1"), (":path", "/a b"), (":authority", "a\r\n"), (":path", "")]
+        {
+            assert_eq!(check(Write::Set, name, value.as_bytes()), Err(HeaderError::Value), "{name} {value:?}");
+        }
         assert_eq!(check(Write::Add, ":path", b"/"), Err(HeaderError::Pseudo));
         assert_eq!(check(Write::Remove, ":path", b""), Err(HeaderError::Pseudo));
         for name in [":", ":status", ":protocol"] {

@@ -5,12 +5,10 @@ use crate::headers::{self, HeaderError, HeaderMap, Write};
 use crate::matching::Field;
 use crate::runtime::calls::Call;
 use crate::runtime::stream::Stream;
-use crate::status::HostError;
-use std::cell::Cell;
+use crate::status::{HostError, Status};
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// A request to one of the host's clusters, to be sent with [`HttpCall::send`].
@@ -79,10 +77,10 @@ impl HttpCall {
         let lines = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let token = abi::http_call(&self.cluster, &headers::encode(lines), &self.body, milliseconds(self.timeout))
             .map_err(CallError::NotSent)?;
-        let call = Rc::new(Call { waiter: self.stream.id, max_body: self.max_body, answer: Cell::new(None) });
+        let call = Rc::new(Call::new(self.max_body));
         self.stream.root.calls.insert(token, call.clone());
         let _waiting = Waiting { stream: &self.stream, token };
-        poll_fn(|_| call.answer.take().map_or(Poll::Pending, Poll::Ready)).await
+        poll_fn(|context| call.poll(context)).await
     }
 }
 
@@ -123,8 +121,9 @@ impl fmt::Debug for Answer {
 
 /// Why a call has no answer of the cluster's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CallError {
-    /// The host did not send it: there is no such cluster, or the capability is withheld.
+    /// The host did not send it: there is no such cluster, it has no endpoints, or the capability is withheld.
     NotSent(HostError),
     /// The deadline passed.
     Timeout,
@@ -140,7 +139,12 @@ impl CallError {
     /// Whether the same call may succeed later, without anybody changing a configuration.
     #[must_use]
     pub fn is_temporary(self) -> bool {
-        matches!(self, Self::Timeout | Self::Unreachable)
+        match self {
+            Self::Timeout | Self::Unreachable => true,
+            // Envoy's answer for a cluster without endpoints.
+            Self::NotSent(error) => error.status == Status::InternalFailure,
+            Self::TooLong | Self::Malformed => false,
+        }
     }
 }
 

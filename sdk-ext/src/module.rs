@@ -4,8 +4,8 @@
 ///
 /// `phases` is the same list as [`Filter::PHASES`](crate::Filter::PHASES); a difference does not compile. A filter
 /// that waits (`http_call`, `sleep`) also gets the body and trailers callbacks of each direction that it takes part
-/// in: without them Envoy would release a held message when its body or trailers come
-/// (`allow_on_headers_stop_iteration`).
+/// in, and one that reads bodies the trailers callback: without them Envoy would release a held message when its body
+/// or trailers come.
 ///
 /// ```ignore
 /// palisade_sdk::filter!(Auth, phases: [request_headers, http_call]);
@@ -16,7 +16,10 @@ macro_rules! filter {
         const _: () = {
             const DECLARED: $crate::Phases = <$filter as $crate::Filter>::PHASES;
             assert!(DECLARED.same($crate::phases![$($phase),*]), "filter! and Filter::PHASES name different phases");
-            assert!(DECLARED.has_headers(), "body and trailers phases need the same side's headers phase");
+            assert!(
+                DECLARED.are_complete(),
+                "a body or trailers phase needs the headers of its side, and a response phase needs request_headers"
+            );
         };
 
         thread_local! {
@@ -66,9 +69,8 @@ macro_rules! export {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! phase {
-    // A filter of a single headers phase keeps nothing between callbacks.
+    // A filter of this phase alone keeps nothing between callbacks.
     (delete: request_headers) => {};
-    (delete: response_headers) => {};
     (delete: $($any:ident)*) => {
         $crate::export!(proxy_on_delete(id: u32) => |runtime| runtime.delete(id));
     };
@@ -88,6 +90,8 @@ macro_rules! phase {
         $crate::export!(proxy_on_request_trailers(id: u32, _trailers: usize) -> u32
             => |runtime| runtime.request_trailers(id));
     };
+    // Without this callback Envoy would release a held body when its trailers come.
+    (request_trailers: request_body $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
     (request_trailers: http_call $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
     (request_trailers: sleep $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
 
@@ -110,6 +114,7 @@ macro_rules! phase {
         $crate::export!(proxy_on_response_trailers(id: u32, _trailers: usize) -> u32
             => |runtime| runtime.response_trailers(id));
     };
+    (response_trailers: $all:tt response_body $($rest:ident)*) => { $crate::phase!(response_trailers: [] response_trailers); };
     (response_trailers: [$($all:ident)*] http_call $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
     (response_trailers: [$($all:ident)*] sleep $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
     (response_trailers: $all:tt $other:ident $($rest:ident)*) => { $crate::phase!(response_trailers: $all $($rest)*); };
@@ -122,6 +127,8 @@ macro_rules! phase {
         $crate::export!(proxy_on_http_call_response(root: u32, token: u32, headers: usize, size: usize, _trailers: usize)
             => |runtime| runtime.http_call_response(root, token, headers, size));
     };
+    // A held message may have to go on in a later callback.
+    (sleep: http_call $($rest:ident)*) => { $crate::phase!(sleep: sleep); };
     (sleep: sleep $($rest:ident)*) => {
         $crate::export!(proxy_on_tick(root: u32) => |runtime| runtime.tick(root));
     };

@@ -60,7 +60,7 @@ impl Reply {
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         if let Kind::Answer(answer) = &mut self.kind
-            && !matches!(answer.status, 204 | 205 | 304)
+            && !has_no_body(answer.status)
         {
             answer.body = body.into();
         }
@@ -87,8 +87,14 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// Whether a message with this status ends with its headers (RFC 9110, section 6.4.1).
+pub(crate) fn has_no_body(status: u16) -> bool {
+    matches!(status, 204 | 205 | 304)
+}
+
 /// Something that a filter could not do with an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExchangeError {
     /// A host call failed.
     Host(HostError),

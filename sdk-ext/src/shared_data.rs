@@ -68,6 +68,7 @@ impl SharedKey {
 
 /// An update of shared data that did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UpdateError {
     /// Other workers were faster each time; to try again helps.
     Contended,

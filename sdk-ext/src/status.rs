@@ -11,6 +11,7 @@ pub(crate) const UNIMPLEMENTED: u32 = 12;
 /// The numbers are those of the Proxy-Wasm ABI 0.2.1; Envoy knows more of them than the specification, and a
 /// WASI function answers with numbers of its own, hence [`Status::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// 1: there is no such thing.
     NotFound,

@@ -8,7 +8,7 @@ use crate::abi;
 use crate::filter::Filter;
 use crate::handle::Handle;
 use crate::reply::ExchangeError;
-use crate::runtime::flow::{NoWhole, Piece};
+use crate::runtime::flow::{NotComing, Piece};
 use crate::status::HostError;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -39,12 +39,17 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
 
     /// Lets the headers and all former pieces go and waits for the next piece; `None` when the body has ended.
     ///
-    /// The last piece may be empty. A body that ends with trailers, or whose response overtakes it, has no last piece
-    /// unless the one before was [kept](Chunk::keep).
-    pub async fn chunk(&mut self) -> Option<Chunk<'_, F, S, A>> {
+    /// The last piece may be empty. A body that ends with trailers has no last piece unless the one before was
+    /// [kept](Chunk::keep).
+    ///
+    /// # Errors
+    ///
+    /// [`ExchangeError::Overtaken`] when the upstream's response comes before the request is complete: a filter that
+    /// reads a request's body does not serve protocols that talk both ways at once.
+    pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
         let flow = self.handle.stream.flow(S::DIRECTION);
-        let piece = poll_fn(|_| flow.take_piece().map_or(Poll::Pending, Poll::Ready)).await?;
-        Some(Chunk { body: self, piece })
+        let piece = poll_fn(|context| flow.take_piece(context).map_or(Poll::Pending, Poll::Ready)).await;
+        self.hand_out(piece, usize::MAX)
     }
 
     /// Lets the headers go and waits for the whole body, which is held until the filter goes on; `None` for a message
@@ -55,15 +60,16 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     /// [`ExchangeError::BodyTooLong`] over `limit` bytes; [`ExchangeError::Overtaken`] when the response came first.
     pub async fn whole(&mut self, limit: usize) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
         let flow = self.handle.stream.flow(S::DIRECTION);
-        match poll_fn(|_| flow.take_whole(limit).map_or(Poll::Pending, Poll::Ready)).await {
-            Ok(piece) => Ok(piece.map(|piece| Chunk { body: self, piece })),
-            Err(NoWhole::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
-            Err(NoWhole::Overtaken) => Err(ExchangeError::Overtaken),
-        }
+        let piece = poll_fn(|context| flow.take_whole(limit, context).map_or(Poll::Pending, Poll::Ready)).await;
+        self.hand_out(piece, limit)
     }
 
     /// Lets the rest of the body pass and waits for the trailers; `None` when the message has none.
-    pub async fn trailers(self) -> Option<Trailers<F, S>> {
+    ///
+    /// # Errors
+    ///
+    /// As for [`Body::chunk`].
+    pub async fn trailers(self) -> Result<Option<Trailers<F, S>>, ExchangeError> {
         next_trailers(self.handle).await
     }
 
@@ -71,6 +77,18 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     #[must_use]
     pub fn handle(&self) -> &Handle<F> {
         &self.handle
+    }
+
+    fn hand_out(
+        &mut self,
+        piece: Result<Option<Piece>, NotComing>,
+        limit: usize,
+    ) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
+        match piece {
+            Ok(piece) => Ok(piece.map(|piece| Chunk { body: self, piece })),
+            Err(NotComing::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
+            Err(NotComing::Overtaken) => Err(ExchangeError::Overtaken),
+        }
     }
 }
 
@@ -88,7 +106,7 @@ pub struct Chunk<'a, F, S, A> {
 }
 
 impl<F: Filter, S: Side, A> Chunk<'_, F, S, A> {
-    /// Its length in bytes, before any change.
+    /// Its length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.piece.size
@@ -112,7 +130,7 @@ impl<F: Filter, S: Side, A> Chunk<'_, F, S, A> {
     ///
     /// The host refused.
     pub fn bytes(&self) -> Result<Vec<u8>, HostError> {
-        abi::buffer_bytes(S::DIRECTION.body(), 0, self.piece.size)
+        abi::buffer_bytes(S::DIRECTION.body(), self.piece.start, self.piece.size)
     }
 
     /// Keeps it with the host: the next piece begins with it. The last piece cannot be kept.
@@ -128,6 +146,19 @@ impl<F: Filter, S: Side> Chunk<'_, F, S, Rewrite> {
     ///
     /// The host refused: the piece is unchanged.
     pub fn replace(&mut self, bytes: &[u8]) -> Result<(), HostError> {
-        abi::set_buffer_bytes(S::DIRECTION.body(), 0, usize::MAX, bytes)
+        let flow = self.body.handle.stream.flow(S::DIRECTION);
+        let buffer = S::DIRECTION.body();
+        let end = self.piece.start.saturating_add(self.piece.size);
+        if self.piece.start == 0 && end == flow.buffered() {
+            abi::set_buffer_bytes(buffer, 0, usize::MAX, bytes)?;
+        } else {
+            // Envoy replaces nothing but a whole buffer.
+            let front = abi::buffer_bytes(buffer, 0, self.piece.start)?;
+            let behind = abi::buffer_bytes(buffer, end, usize::MAX)?;
+            abi::set_buffer_bytes(buffer, 0, usize::MAX, &[&front, bytes, &behind].concat())?;
+        }
+        flow.replaced(self.piece, bytes.len());
+        self.piece.size = bytes.len();
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use crate::filter::Filter;
 use crate::handle::{self, Handle};
 use crate::headers::{self, HeaderError, HeaderMap, Write};
 use crate::matching::{Attributes, Field};
+use crate::reply;
 use crate::status::HostError;
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -54,7 +55,9 @@ impl<F: Filter, S: Side> Head<F, S> {
     ///
     /// The host refused, or handed over something that is no header map.
     pub fn headers(&self) -> Result<HeaderMap, HeaderError> {
-        HeaderMap::from_pairs(abi::header_map_pairs(S::DIRECTION.headers())?)
+        let headers = HeaderMap::from_pairs(abi::header_map_pairs(S::DIRECTION.headers())?)?;
+        // Every message has pseudo-headers; an empty map is one that the host could not hand over.
+        if headers.is_empty() { Err(HeaderError::Malformed) } else { Ok(headers) }
     }
 
     /// Replaces all lines of a header by one. Envoy then chooses the route anew, even when nothing has changed.
@@ -150,14 +153,20 @@ impl<F: Filter> Head<F, ResponseSide> {
     ///
     /// # Errors
     ///
-    /// The host refused.
-    pub fn set_status(&mut self, status: u16) -> Result<(), HostError> {
+    /// The status is one without a body (204, 205, 304), and the response has one; the host refused.
+    pub fn set_status(&mut self, status: u16) -> Result<(), HeaderError> {
         let status = if (200..=599).contains(&status) { status } else { 500 };
-        abi::replace_header_map_value(Map::ResponseHeaders, ":status", status.to_string().as_bytes())
+        if reply::has_no_body(status) && !self.ends_message {
+            return Err(HeaderError::Framing);
+        }
+        Ok(abi::replace_header_map_value(Map::ResponseHeaders, ":status", status.to_string().as_bytes())?)
     }
 }
 
-/// The headers of a request as they were when it was taken; properties are asked of the host when they are needed.
+/// The headers of a request as they were when it was taken.
+///
+/// Properties are asked of the host when they are needed; those that come from request headers (`request.path`) are gone
+/// once the headers went on.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// All headers.

@@ -63,7 +63,7 @@ async fn next_response<F: Filter>(handle: Handle<F>) -> Response<F> {
 }
 
 async fn next_head<F: Filter, S: Side>(handle: Handle<F>) -> Head<F, S> {
-    let ends_message = poll_fn(|_| match handle.stream.flow(S::DIRECTION).take_headers() {
+    let ends_message = poll_fn(|context| match handle.stream.flow(S::DIRECTION).take_headers(context) {
         Some(ends_message) => Poll::Ready(ends_message),
         None => Poll::Pending,
     })

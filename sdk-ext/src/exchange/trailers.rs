@@ -6,6 +6,7 @@ use crate::abi;
 use crate::filter::Filter;
 use crate::handle::Handle;
 use crate::headers::{self, HeaderError, HeaderMap, Write};
+use crate::reply::ExchangeError;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::task::Poll;
@@ -55,13 +56,18 @@ impl<F: Filter> Trailers<F, RequestSide> {
 }
 
 /// Lets the rest of the body pass and waits for the trailers, if there are any.
-pub(super) async fn next_trailers<F: Filter, S: Side>(handle: Handle<F>) -> Option<Trailers<F, S>> {
+pub(super) async fn next_trailers<F: Filter, S: Side>(
+    handle: Handle<F>,
+) -> Result<Option<Trailers<F, S>>, ExchangeError> {
     const {
         assert!(
             F::PHASES.has(S::DIRECTION.trailers_phase()),
             "the filter reads trailers: declare `request_trailers` or `response_trailers` in Filter::PHASES and in filter!"
         );
     }
-    let there = poll_fn(|_| handle.stream.flow(S::DIRECTION).take_trailers().map_or(Poll::Pending, Poll::Ready)).await;
-    there.then_some(Trailers { handle, side: PhantomData })
+    let flow = handle.stream.flow(S::DIRECTION);
+    match poll_fn(|context| flow.take_trailers(context).map_or(Poll::Pending, Poll::Ready)).await {
+        Ok(there) => Ok(there.then_some(Trailers { handle, side: PhantomData })),
+        Err(_) => Err(ExchangeError::Overtaken),
+    }
 }

@@ -4,14 +4,37 @@ use crate::http_call::{Answer, CallError};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
-/// One callout: who waits for it, and its answer once that is there.
+/// One callout: its answer once that is there, and who waits for it.
 pub(crate) struct Call {
-    /// The context whose future waits.
-    pub(crate) waiter: u32,
     /// The most of the answer's body that is taken, in bytes.
     pub(crate) max_body: usize,
-    pub(crate) answer: Cell<Option<Result<Answer, CallError>>>,
+    answer: Cell<Option<Result<Answer, CallError>>>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Call {
+    pub(crate) fn new(max_body: usize) -> Self {
+        Self { max_body, answer: Cell::new(None), waker: Cell::new(None) }
+    }
+
+    pub(crate) fn answer(&self, answer: Result<Answer, CallError>) {
+        self.answer.set(Some(answer));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Result<Answer, CallError>> {
+        match self.answer.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                self.waker.set(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
 }
 
 /// By the host's token. A call leaves the table with its answer or when its future is dropped, so that nothing of

@@ -7,6 +7,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod flow;
+mod ready;
 pub(crate) mod root;
 pub(crate) mod stream;
 pub(crate) mod timers;
@@ -16,7 +17,7 @@ use crate::config;
 use crate::direction::Direction;
 use crate::exchange::Exchange;
 use crate::filter::{Filter, OnFailure, Phases};
-use crate::handle::Handle;
+use crate::handle::{self, Handle};
 use crate::headers;
 use crate::http_call;
 use crate::log;
@@ -26,7 +27,7 @@ use root::RootState;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use stream::{Stream, Task};
 
@@ -34,6 +35,9 @@ use stream::{Stream, Task};
 const CONTINUE: u32 = 0;
 /// What a callback answers: the stream is held.
 const PAUSE: u32 = 1;
+
+/// How often a future may wake itself in one callback before it counts as an endless loop.
+const MAX_POLLS: usize = 1000;
 
 /// A filter's configuration in this worker.
 struct Root<F> {
@@ -48,6 +52,8 @@ pub struct Runtime<F: Filter> {
     created: Cell<(u32, u32)>,
     roots: RefCell<Vec<Rc<Root<F>>>>,
     tasks: RefCell<BTreeMap<u32, Task>>,
+    /// Futures are being polled because others woke them.
+    waking: Cell<bool>,
 }
 
 impl<F: Filter> Default for Runtime<F> {
@@ -60,7 +66,12 @@ impl<F: Filter> Runtime<F> {
     /// A runtime without any context.
     #[must_use]
     pub const fn new() -> Self {
-        Self { created: Cell::new((0, 0)), roots: RefCell::new(Vec::new()), tasks: RefCell::new(BTreeMap::new()) }
+        Self {
+            created: Cell::new((0, 0)),
+            roots: RefCell::new(Vec::new()),
+            tasks: RefCell::new(BTreeMap::new()),
+            waking: Cell::new(false),
+        }
     }
 
     /// `proxy_on_context_create`
@@ -104,7 +115,7 @@ impl<F: Filter> Runtime<F> {
                 root.filter.background(handle).await;
                 Ok(())
             });
-            self.drive(Task { stream, future: Some(future) }, None);
+            self.drive(Task { stream, future: Some(future), waker: ready::waker(id) }, None);
         }
         Ok(())
     }
@@ -118,34 +129,33 @@ impl<F: Filter> Runtime<F> {
 
     /// `proxy_on_request_headers`
     pub fn request_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        match self.take(id) {
-            Some(task) => self.carry_on(task, Direction::Request, |flow| flow.headers_came(end_of_stream)),
-            None => self.begin(id, Direction::Request, end_of_stream),
-        }
+        let task = match self.take(id) {
+            Some(task) => task,
+            None => match self.begin(id) {
+                Some(task) => task,
+                None => return self.refuse_unconfigured(id),
+            },
+        };
+        task.stream.request.headers_came(end_of_stream);
+        self.drive(task, Some(Direction::Request))
     }
 
     /// `proxy_on_response_headers`
     ///
     /// It may come before its request is complete: a local reply, or an upstream that answers early.
     pub fn response_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        let Some(task) = self.take(id) else {
-            // A filter that begins with the request has finished with this exchange or never saw its request.
-            return match F::PHASES.has(const { Phases::named("request_headers") }) {
-                true => CONTINUE,
-                false => self.begin(id, Direction::Response, end_of_stream),
-            };
-        };
+        // Without a task the filter has finished with this exchange, or never saw its request.
+        let Some(task) = self.take(id) else { return CONTINUE };
         let request = &task.stream.request;
         if !request.is_complete() {
-            if request.is_unseen() {
-                // Nobody upstream has seen this request: the host itself answers it, and the wait is over.
+            if request.is_unseen() || is_local_reply() {
+                // The host itself answers this request: there is nothing left to wait for or to protect.
                 return CONTINUE;
             }
-            if request.is_wanted() {
-                request.overtaken();
-            }
+            request.overtaken();
         }
-        self.carry_on(task, Direction::Response, |flow| flow.headers_came(end_of_stream))
+        task.stream.response.headers_came(end_of_stream);
+        self.drive(task, Some(Direction::Response))
     }
 
     /// `proxy_on_request_body`
@@ -172,38 +182,36 @@ impl<F: Filter> Runtime<F> {
     pub fn http_call_response(&self, root: u32, token: u32, headers: usize, body_size: usize) {
         let call = self.root(root).and_then(|root| root.state.calls.remove(token));
         if let Some(call) = call {
-            call.answer.set(Some(http_call::read_answer(headers, body_size, call.max_body)));
-            self.wake(call.waiter);
+            call.answer(http_call::read_answer(headers, body_size, call.max_body));
+            self.wake_others_than(0);
         }
     }
 
     /// `proxy_on_tick`
-    pub fn tick(&self, root: u32) {
+    pub fn tick(&self, id: u32) {
         log::refresh();
-        let Some(root) = self.root(root) else { return };
+        let Some(root) = self.root(id) else { return };
         let now = match abi::current_time() {
             Ok(time) => root.state.timers.advance(Duration::from_nanos(time)),
             Err(error) => return root.state.report(&error),
         };
-        while let Some(waiter) = root.state.timers.take_due(now) {
-            self.wake(waiter);
-        }
-        let armed = abi::set_effective_context(root.state.id).and_then(|()| root.state.arm(now));
+        root.state.timers.wake_due(now);
+        self.wake_others_than(0);
+        let armed = abi::set_effective_context(id).and_then(|()| root.state.arm(now));
         if let Err(error) = armed {
             root.state.report(&error);
         }
     }
 
-    /// Starts the exchange of a stream that was just created.
-    fn begin(&self, id: u32, direction: Direction, end_of_stream: bool) -> u32 {
+    /// The exchange of a stream that was just created.
+    fn begin(&self, id: u32) -> Option<Task> {
         let (created, root) = self.created.get();
-        let Some(root) = self.root(root).filter(|_| created == id) else {
-            return refuse_unconfigured::<F>();
-        };
+        let root = self.root(root).filter(|_| created == id)?;
         let stream = Rc::new(Stream::new(id, root.state.clone()));
         let exchange = Exchange::new(stream.clone());
+        let waker = if keeps_tasks::<F>() { ready::waker(id) } else { Waker::noop().clone() };
         let future = Box::pin(async move { root.filter.exchange(exchange).await });
-        self.carry_on(Task { stream, future: Some(future) }, direction, |flow| flow.headers_came(end_of_stream))
+        Some(Task { stream, future: Some(future), waker })
     }
 
     fn body(&self, id: u32, direction: Direction, size: usize, end_of_stream: bool) -> u32 {
@@ -217,15 +225,15 @@ impl<F: Filter> Runtime<F> {
     }
 
     fn trailers(&self, id: u32, direction: Direction) -> u32 {
-        match self.take(id) {
-            Some(task) => self.carry_on(task, direction, |flow| flow.trailers_came()),
-            None => CONTINUE,
+        let Some(task) = self.take(id) else { return CONTINUE };
+        let stream = task.stream.clone();
+        let flow = stream.flow(direction);
+        flow.trailers_came();
+        let later = flow.must_go_later();
+        match self.drive(task, Some(direction)) {
+            CONTINUE if later && waits::<F>() => self.go_later(&stream, direction),
+            answer => answer,
         }
-    }
-
-    fn carry_on(&self, task: Task, direction: Direction, came: impl FnOnce(&flow::Flow)) -> u32 {
-        came(task.stream.flow(direction));
-        self.drive(task, Some(direction))
     }
 
     /// Polls a context's future outside of the stream's own callbacks.
@@ -237,15 +245,32 @@ impl<F: Filter> Runtime<F> {
         }
     }
 
+    /// Polls all futures that were woken, but for that of the running callback, whose answer is still to be given.
+    fn wake_others_than(&self, own: u32) {
+        if !keeps_tasks::<F>() || self.waking.replace(true) {
+            return;
+        }
+        let mut woken = false;
+        while let Some(other) = ready::take_other_than(own) {
+            self.wake(other);
+            woken = true;
+        }
+        self.waking.set(false);
+        if woken && own != 0 {
+            // Where even this is refused, the calls that follow are refused as well, and say so.
+            let _ = abi::set_effective_context(own);
+        }
+    }
+
     /// Polls a task and does what follows; the answer is meant for the callback of the flow `own`.
     fn drive(&self, mut task: Task, own: Option<Direction>) -> u32 {
-        let outcome = match task.poll() {
+        let outcome = match self.poll(&mut task) {
             Poll::Ready(outcome) => outcome,
-            Poll::Pending if is_stalled::<F>(&task) => Err(ExchangeError::Stalled.into()),
             Poll::Pending => return self.settle(task, own),
         };
         // What the future held is free before the host does anything else with this stream.
         task.future = None;
+        self.wake_others_than(task.stream.id);
         match self.refusal(&task.stream, outcome) {
             None => {
                 task.stream.request.release();
@@ -262,18 +287,77 @@ impl<F: Filter> Runtime<F> {
         }
     }
 
+    /// Polls a task's future, and others that it wakes, until it is finished or waits for the host.
+    fn poll(&self, task: &mut Task) -> Poll<Result<(), Reply>> {
+        let id = task.stream.id;
+        task.stream.request.wake();
+        task.stream.response.wake();
+        for _ in 0..MAX_POLLS {
+            if keeps_tasks::<F>() {
+                ready::take(id);
+            }
+            let poll = task.poll();
+            if poll.is_ready() {
+                return poll;
+            }
+            self.wake_others_than(id);
+            if !keeps_tasks::<F>() || !ready::take(id) {
+                return match is_stalled::<F>(task) {
+                    true => Poll::Ready(Err(ExchangeError::Stalled.into())),
+                    false => Poll::Pending,
+                };
+            }
+        }
+        Poll::Ready(Err(ExchangeError::Stalled.into()))
+    }
+
     /// Lets go what may go, and keeps what is not finished.
     fn settle(&self, task: Task, own: Option<Direction>) -> u32 {
-        let stream = &task.stream;
+        let stream = task.stream.clone();
         stream.resume(own);
-        let held = own.is_some_and(|own| !stream.flow(own).may_go());
-        if let Some(own) = own {
-            stream.flow(own).set_held(held);
-        }
-        if keeps_tasks::<F>() && (task.future.is_some() || held || stream.request.is_blocked()) {
-            self.tasks.borrow_mut().insert(stream.id, task);
+        let held = own.is_some_and(|own| {
+            let flow = stream.flow(own);
+            match flow.may_go() {
+                true => flow.go(),
+                false => flow.hold(),
+            }
+            flow.is_held()
+        });
+        if task.future.is_some() || held || stream.request.is_blocked() {
+            self.put(task);
         }
         if held { PAUSE } else { CONTINUE }
+    }
+
+    /// Holds a flow that may go on, and continues it in the next tick.
+    fn go_later(&self, stream: &Rc<Stream>, direction: Direction) -> u32 {
+        let timers = &stream.root.timers;
+        let armed = abi::current_time().map(|time| timers.advance(Duration::from_nanos(time))).and_then(|now| {
+            timers.insert(now.saturating_add(Duration::from_millis(1)), ready::waker(stream.id));
+            stream.root.arm(now)
+        });
+        if let Err(error) = armed {
+            stream.root.report(&error);
+            return CONTINUE;
+        }
+        stream.flow(direction).hold();
+        if !self.tasks.borrow().contains_key(&stream.id) {
+            self.put(Task { stream: stream.clone(), future: None, waker: Waker::noop().clone() });
+        }
+        PAUSE
+    }
+
+    /// A stream whose root was never configured, or that came without `proxy_on_context_create`.
+    fn refuse_unconfigured(&self, id: u32) -> u32 {
+        if F::ON_FAILURE == OnFailure::Pass {
+            return CONTINUE;
+        }
+        // When even this is refused, the stream is held to its end: that is all that is left to protect it.
+        if send(&failure(500, "palisade_unconfigured")).is_err() && keeps_tasks::<F>() {
+            let stream = Rc::new(Stream::new(id, Rc::new(RootState::new(0, F::NAME))));
+            self.put(Task { stream, future: None, waker: Waker::noop().clone() });
+        }
+        PAUSE
     }
 
     /// The answer that the client gets in place of the upstream's, if any.
@@ -289,8 +373,9 @@ impl<F: Filter> Runtime<F> {
         }
     }
 
+    /// Newest first: after updates, nearly all streams are the newest one's.
     fn root(&self, id: u32) -> Option<Rc<Root<F>>> {
-        self.roots.borrow().iter().find(|root| root.state.id == id).cloned()
+        self.roots.borrow().iter().rev().find(|root| root.state.id == id).cloned()
     }
 
     fn take_root(&self, id: u32) -> Option<Rc<Root<F>>> {
@@ -305,12 +390,18 @@ impl<F: Filter> Runtime<F> {
         }
         self.tasks.borrow_mut().remove(&id)
     }
+
+    fn put(&self, task: Task) {
+        if keeps_tasks::<F>() {
+            self.tasks.borrow_mut().insert(task.stream.id, task);
+        }
+    }
 }
 
 /// Whether a task can be unfinished when its callback returns. With one phase there is nothing that it could wait
 /// for, and the table of tasks stays out of the module.
 const fn keeps_tasks<F: Filter>() -> bool {
-    const { !F::PHASES.same(Phases::named("request_headers")) && !F::PHASES.same(Phases::named("response_headers")) }
+    const { !F::PHASES.same(Phases::named("request_headers")) }
 }
 
 /// Whether the filter waits for events outside of the stream's own phases.
@@ -324,6 +415,12 @@ fn is_stalled<F: Filter>(task: &Task) -> bool {
     task.future.is_some() && !waits::<F>() && !waiting
 }
 
+/// Whether the response that has just come is the host's own and no upstream's.
+fn is_local_reply() -> bool {
+    let details = handle::property(&["response", "code_details"]).ok().flatten();
+    details.is_some_and(|details| details != b"via_upstream")
+}
+
 fn send(answer: &Answer) -> Result<(), crate::status::HostError> {
     let lines = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
     abi::send_local_response(answer.status, answer.details, &answer.body, &headers::encode(lines), answer.grpc_status)
@@ -332,14 +429,4 @@ fn send(answer: &Answer) -> Result<(), crate::status::HostError> {
 /// The client learns nothing of what went wrong inside.
 fn failure(status: u16, details: &'static str) -> Box<Answer> {
     Box::new(Answer { status, details, headers: Vec::new(), body: Vec::new(), grpc_status: None })
-}
-
-/// A stream whose root was never configured, or that came without `proxy_on_context_create`.
-fn refuse_unconfigured<F: Filter>() -> u32 {
-    if F::ON_FAILURE == OnFailure::Pass {
-        return CONTINUE;
-    }
-    // When even this is refused, the stream stays paused: that is all that is left to protect it.
-    let _ = send(&failure(500, "palisade_unconfigured"));
-    PAUSE
 }

@@ -20,7 +20,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(id: u32, root: Rc<RootState>) -> Self {
-        Self { id, root, request: Flow::new(), response: Flow::new() }
+        Self { id, root, request: Flow::default(), response: Flow::default() }
     }
 
     pub(crate) fn flow(&self, direction: Direction) -> &Flow {
@@ -38,7 +38,7 @@ impl Stream {
         for direction in [Direction::Request, Direction::Response] {
             let flow = self.flow(direction);
             if own != Some(direction) && flow.is_held() && flow.may_go() {
-                flow.set_held(false);
+                flow.go();
                 if let Err(error) = abi::continue_stream(direction as u32) {
                     self.root.report(&error);
                 }
@@ -52,18 +52,18 @@ pub(crate) type ExchangeFuture = Pin<Box<dyn Future<Output = Result<(), Reply>>>
 /// An exchange that is not finished.
 pub(crate) struct Task {
     pub(crate) stream: Rc<Stream>,
-    /// `None` once the filter is done and a flow must be held all the same: the host would not send the refusal, or
-    /// the rest of a rewritten request may not pass.
+    /// `None` once the filter is done and a flow must be held all the same: the host would not send the refusal, the
+    /// rest of a rewritten request may not pass, or a flow can go on only in a later callback.
     pub(crate) future: Option<ExchangeFuture>,
+    pub(crate) waker: Waker,
 }
 
 impl Task {
-    /// There is no waker: whatever a future can wait for comes as a callback, and each callback polls.
     pub(crate) fn poll(&mut self) -> Poll<Result<(), Reply>> {
         self.stream.request.before_poll();
         self.stream.response.before_poll();
         match &mut self.future {
-            Some(future) => future.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+            Some(future) => future.as_mut().poll(&mut Context::from_waker(&self.waker)),
             None => Poll::Pending,
         }
     }

@@ -2,12 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::task::Waker;
 use std::time::Duration;
 
-/// The deadlines, on a clock that never goes back, and the contexts that wait for them.
+/// The deadlines, on a clock that never goes back, and who waits for them.
 #[derive(Default)]
 pub(crate) struct Timers {
-    deadlines: RefCell<BTreeMap<(Duration, u32), u32>>,
+    deadlines: RefCell<BTreeMap<(Duration, u32), Waker>>,
     next: Cell<u32>,
     /// The host's clock when it was last read, and how far it has gone back in all.
     read: Cell<Duration>,
@@ -27,27 +28,34 @@ impl Timers {
         host.saturating_add(self.set_back.get())
     }
 
-    pub(crate) fn insert(&self, deadline: Duration, waiter: u32) -> Sleeper {
+    pub(crate) fn insert(&self, deadline: Duration, waker: Waker) -> Sleeper {
         let sleeper = (deadline, self.next.get());
         self.next.set(self.next.get().wrapping_add(1));
-        self.deadlines.borrow_mut().insert(sleeper, waiter);
+        self.deadlines.borrow_mut().insert(sleeper, waker);
         sleeper
+    }
+
+    /// Whether the sleeper still sleeps; if so, this is whom to wake.
+    pub(crate) fn sleeps(&self, sleeper: Sleeper, waker: &Waker) -> bool {
+        match self.deadlines.borrow_mut().get_mut(&sleeper) {
+            Some(waiting) => {
+                waiting.clone_from(waker);
+                true
+            }
+            None => false,
+        }
     }
 
     pub(crate) fn remove(&self, sleeper: Sleeper) {
         self.deadlines.borrow_mut().remove(&sleeper);
     }
 
-    pub(crate) fn contains(&self, sleeper: Sleeper) -> bool {
-        self.deadlines.borrow().contains_key(&sleeper)
-    }
-
-    /// Takes the next waiter whose deadline has passed.
-    pub(crate) fn take_due(&self, now: Duration) -> Option<u32> {
-        let mut deadlines = self.deadlines.borrow_mut();
-        match deadlines.first_entry() {
-            Some(entry) if entry.key().0 <= now => Some(entry.remove()),
-            _ => None,
+    /// Wakes everybody whose deadline has passed.
+    pub(crate) fn wake_due(&self, now: Duration) {
+        let later = self.deadlines.borrow_mut().split_off(&(now.saturating_add(Duration::from_nanos(1)), 0));
+        let due = self.deadlines.replace(later);
+        for waker in due.into_values() {
+            waker.wake();
         }
     }
 
@@ -66,31 +74,34 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::ready;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn sleepers_wake_in_the_order_of_their_deadlines() {
+    fn everybody_whose_deadline_has_passed_is_woken_and_nobody_else() {
         let timers = Timers::default();
-        timers.insert(SECOND * 2, 7);
-        timers.insert(SECOND, 8);
-        timers.insert(SECOND, 9);
-        assert_eq!(timers.take_due(SECOND / 2), None);
-        assert_eq!(timers.take_due(SECOND), Some(8));
-        assert_eq!(timers.take_due(SECOND), Some(9));
-        assert_eq!(timers.take_due(SECOND), None);
+        for (deadline, id) in [(SECOND * 2, 7), (SECOND, 8), (SECOND, 9)] {
+            timers.insert(deadline, ready::waker(id));
+        }
+        timers.wake_due(SECOND / 2);
+        assert_eq!(ready::take_other_than(0), None);
+        timers.wake_due(SECOND);
+        assert_eq!((ready::take_other_than(0), ready::take_other_than(0)), (Some(8), Some(9)));
+        assert_eq!(ready::take_other_than(0), None);
         assert_eq!(timers.period(SECOND), 1000);
-        assert_eq!(timers.take_due(SECOND * 3), Some(7));
+        timers.wake_due(SECOND * 3);
+        assert_eq!(ready::take_other_than(0), Some(7));
         assert_eq!(timers.period(SECOND), 0);
     }
 
     #[test]
     fn a_period_is_never_zero_and_never_too_large_for_the_host() {
         let timers = Timers::default();
-        let sleeper = timers.insert(Duration::from_nanos(1), 1);
+        let sleeper = timers.insert(Duration::from_nanos(1), Waker::noop().clone());
         assert_eq!(timers.period(SECOND), 1);
         timers.remove(sleeper);
-        timers.insert(Duration::MAX, 1);
+        timers.insert(Duration::MAX, Waker::noop().clone());
         assert_eq!(timers.period(SECOND), i32::MAX.unsigned_abs());
     }
 
