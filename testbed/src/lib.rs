@@ -19,6 +19,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::disallowed_types)]
 
 pub mod checkout;
+mod collector;
 pub mod envoy;
 pub mod http1;
 pub mod http2;
@@ -31,6 +32,7 @@ mod server;
 pub mod upstream;
 mod wire;
 
+pub use collector::Collector;
 pub use envoy::Envoy;
 pub use message::{Echo, EchoBody, Field, Headers, Request, Response};
 pub use module_server::{ModuleServer, sha256};

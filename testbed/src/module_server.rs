@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::server::{Server, lock};
+use crate::server::{FREE_PORT, Server, lock};
 use crate::wire::{Decoder, Event, Start};
 
 /// Serves the `.wasm` files of a directory by their file name, under any path.
@@ -38,13 +38,18 @@ pub fn sha256(bytes: &[u8]) -> String {
 impl ModuleServer {
     /// Starts one on a free port.
     pub fn start(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::bind(FREE_PORT, directory)
+    }
+
+    /// Starts one on this address.
+    pub fn bind(addr: SocketAddr, directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref().to_path_buf();
         let directory = directory
             .canonicalize()
             .with_context(|| format!("no modules at {}: run `cargo palisade build`", directory.display()))?;
         let shelf = Arc::new(Shelf { directory, replaced: Mutex::default(), fetches: Mutex::default() });
         let shared = Arc::clone(&shelf);
-        let server = Server::start(move |stream, _| {
+        let server = Server::bind(addr, move |stream, _| {
             let shelf = Arc::clone(&shared);
             async move {
                 // A failed fetch shows at the client, which is Envoy.

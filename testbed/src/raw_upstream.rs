@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::server::{Server, lock};
+use crate::server::{FREE_PORT, Server, lock};
 use crate::wire::{Decoder, Event, Start};
 
 /// Speaks HTTP/1.1 and answers each request with 200 and the body `ok`, and what it cannot read with 400 and a close.
@@ -31,7 +31,7 @@ impl RawUpstream {
     pub fn start() -> Result<Self> {
         let log = Arc::new(Mutex::new(Log::default()));
         let shared = Arc::clone(&log);
-        let server = Server::start(move |stream, _| {
+        let server = Server::bind(FREE_PORT, move |stream, _| {
             let log = Arc::clone(&shared);
             async move {
                 // A connection ends when its peer or the testbed goes; its bytes stand in the log.

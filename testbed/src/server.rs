@@ -1,6 +1,6 @@
-//! A loopback server in the background: one accept loop, one task per connection, all gone when it is dropped.
+//! A server in the background: one accept loop, one task per connection, all gone when it is dropped.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,13 +10,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// A listener on a free port, and everything that serves its connections.
+/// A listener, and everything that serves its connections.
 #[derive(Debug)]
 pub(crate) struct Server {
     addr: SocketAddr,
     accept: AbortHandle,
     gone: Mutex<Receiver<()>>,
 }
+
+/// Any free port of loopback.
+pub(crate) const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The runtime on which all servers and HTTP/2 clients of this process run.
 pub(crate) fn runtime() -> Result<&'static Handle> {
@@ -36,16 +39,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 // === impl Server ===
 
 impl Server {
-    /// Serves each connection, numbered from 0, by the future that `serve` makes for it.
-    pub(crate) fn start<S, F>(serve: S) -> Result<Self>
+    /// Serves each connection to `addr`, numbered from 0, by the future that `serve` makes for it.
+    pub(crate) fn bind<S, F>(addr: SocketAddr, serve: S) -> Result<Self>
     where
         S: Fn(TcpStream, usize) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let runtime = runtime()?;
-        let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .context("binding a free port of 127.0.0.1")?;
+        let listener = runtime.block_on(TcpListener::bind(addr)).with_context(|| format!("listening on {addr}"))?;
         let addr = listener.local_addr()?;
         let (alive, gone) = channel();
         let accept = runtime.spawn(accept(alive, listener, serve)).abort_handle();

@@ -7,7 +7,7 @@ mod answer;
 mod http1;
 mod http2;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(crate) use http2::{from_map, send_data, to_map};
 
 use crate::message::{Echo, EchoBody, Headers, latin1};
 use crate::module_server::sha256;
-use crate::server::{Server, lock};
+use crate::server::{FREE_PORT, Server, lock};
 
 /// A running upstream.
 #[derive(Debug)]
@@ -57,8 +57,16 @@ pub struct Received {
 /// What the connections share: the requests so far, and the answers by path.
 #[derive(Debug, Default)]
 struct Log {
-    received: Mutex<Vec<Received>>,
+    received: Mutex<Requests>,
     answers: Mutex<BTreeMap<String, Answer>>,
+}
+
+/// The requests in the order in which their headers came; a request's place is how many came before it.
+#[derive(Debug)]
+struct Requests {
+    kept: VecDeque<Received>,
+    dropped: usize,
+    limit: usize,
 }
 
 // === impl Upstream ===
@@ -66,9 +74,14 @@ struct Log {
 impl Upstream {
     /// Starts one on a free port.
     pub fn start() -> Result<Self> {
+        Self::bind(FREE_PORT)
+    }
+
+    /// Starts one on this address.
+    pub fn bind(addr: SocketAddr) -> Result<Self> {
         let log = Arc::new(Log::default());
         let shared = Arc::clone(&log);
-        let server = Server::start(move |stream, number| serve(stream, number, Arc::clone(&shared)))?;
+        let server = Server::bind(addr, move |stream, number| serve(stream, number, Arc::clone(&shared)))?;
         Ok(Self { server, log })
     }
 
@@ -82,20 +95,25 @@ impl Upstream {
         lock(&self.log.answers).insert(path.to_owned(), answer);
     }
 
+    /// Remembers only the last `limit` requests, more than come at once; otherwise it remembers all.
+    pub fn keep(&self, limit: usize) {
+        lock(&self.log.received).limit = limit;
+    }
+
     /// The requests so far, in the order in which their headers came.
     pub fn received(&self) -> Vec<Received> {
-        lock(&self.log.received).clone()
+        lock(&self.log.received).kept.iter().cloned().collect()
     }
 
     /// The number of requests so far.
     pub fn count(&self) -> usize {
-        lock(&self.log.received).len()
+        lock(&self.log.received).count()
     }
 
     /// The requests of this path (without the query) so far.
     pub fn received_at(&self, path: &str) -> Vec<Received> {
         let received = lock(&self.log.received);
-        received.iter().filter(|request| without_query(&request.path) == path).cloned().collect()
+        received.kept.iter().filter(|request| without_query(&request.path) == path).cloned().collect()
     }
 
     /// Waits until this many requests have come with body and trailers; fails after `timeout`.
@@ -117,7 +135,7 @@ impl Upstream {
 
     /// Forgets the requests so far.
     pub fn forget(&self) {
-        lock(&self.log.received).clear();
+        lock(&self.log.received).forget();
     }
 }
 
@@ -132,9 +150,7 @@ impl Log {
             Ok(None) => by_path.unwrap_or_default(),
             Err(error) => Answer::with_status(400).body(format!("{error:#}")),
         };
-        let mut received = lock(&self.received);
-        received.push(request);
-        (received.len() - 1, answer)
+        (lock(&self.received).push(request), answer)
     }
 
     fn data(&self, place: usize, data: &[u8]) {
@@ -158,6 +174,43 @@ impl Log {
         let received = lock(&self.received);
         let echo = received.get(place).map(|request| request.echo(place + 1));
         serde_json::to_vec(&echo).unwrap_or_default()
+    }
+}
+
+// === impl Requests ===
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { kept: VecDeque::new(), dropped: 0, limit: usize::MAX }
+    }
+}
+
+impl Requests {
+    /// Adds a request and gives its place.
+    fn push(&mut self, request: Received) -> usize {
+        self.kept.push_back(request);
+        if self.kept.len() > self.limit {
+            self.kept.pop_front();
+            self.dropped += 1;
+        }
+        self.count() - 1
+    }
+
+    fn get(&self, place: usize) -> Option<&Received> {
+        self.kept.get(place.checked_sub(self.dropped)?)
+    }
+
+    fn get_mut(&mut self, place: usize) -> Option<&mut Received> {
+        self.kept.get_mut(place.checked_sub(self.dropped)?)
+    }
+
+    fn count(&self) -> usize {
+        self.dropped + self.kept.len()
+    }
+
+    fn forget(&mut self) {
+        self.kept.clear();
+        self.dropped = 0;
     }
 }
 
@@ -226,4 +279,24 @@ async fn begins_http2(stream: &TcpStream) -> Result<bool> {
 
 fn authority_of(headers: &Headers) -> String {
     headers.get("host").map(latin1).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Request, http1};
+
+    #[test]
+    fn an_upstream_that_keeps_few_requests_still_counts_and_echoes_all() {
+        let upstream = Upstream::start().unwrap();
+        upstream.keep(2);
+        for place in 1..=5 {
+            let request = Request::post(&format!("/{place}"), "body");
+            let echo = http1::exchange(upstream.addr(), &request).unwrap().echo().unwrap();
+            assert_eq!((echo.count, echo.path, echo.body.length), (place, format!("/{place}"), 4));
+        }
+        let kept = upstream.received();
+        assert_eq!(kept.iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), ["/4", "/5"]);
+        assert_eq!(upstream.count(), 5);
+    }
 }

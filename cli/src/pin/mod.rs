@@ -70,10 +70,12 @@ pub fn check(files: &[PathBuf], dist: &Path) -> Result<Vec<Pinned>> {
 
 pub use template::MODULE_DIRECTORY;
 
+/// Every YAML file but `compose.yaml`, which describes containers.
 fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.retain(|file| file.file_name().is_some_and(|name| name != "compose.yaml"));
     files.sort();
     Ok(files)
 }

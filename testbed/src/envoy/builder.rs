@@ -1,6 +1,6 @@
 //! How an Envoy is to be started.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::listeners::Listeners;
 use super::process::Process;
 use super::{Envoy, Files};
 use crate::checkout;
+use crate::server::FREE_PORT;
 
 /// A bootstrap on its way to an Envoy.
 #[derive(Clone, Debug)]
@@ -23,9 +24,6 @@ pub struct Builder {
     dynamic: bool,
     timeout: Duration,
 }
-
-/// Where any free port is meant.
-const FREE_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl Builder {
     pub(super) fn new(bootstrap: Value) -> Self {

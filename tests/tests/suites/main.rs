@@ -9,18 +9,24 @@
 
 #![allow(clippy::indexing_slicing)] // into JSON of a known shape
 
-mod file;
-mod group;
 mod mesh;
 
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use libtest_mimic::{Arguments, Trial};
+use palisade_tests::group::{self, Group};
+use palisade_tests::hurl_file::{self, Protocol};
 
-use file::Protocol;
-use group::Group;
+use mesh::Mesh;
+
+/// A group, and its mesh from the first of its tests to the last.
+struct Running {
+    group: Group,
+    mesh: OnceLock<Result<Mesh, String>>,
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -36,18 +42,28 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for group in group::all()? {
-        let group = Arc::new(group);
-        for file in group.files() {
+        let running = Arc::new(Running { group, mesh: OnceLock::new() });
+        for file in &running.group.files {
             for protocol in [Protocol::Http1, Protocol::Http2] {
-                trials.push(trial(&group, file, protocol));
+                trials.push(trial(&running, file, protocol));
             }
         }
     }
     Ok(trials)
 }
 
-fn trial(group: &Arc<Group>, file: &str, protocol: Protocol) -> Trial {
-    let name = format!("{}::{}::{protocol}", group.name(), file.trim_end_matches(".hurl"));
-    let (group, file) = (Arc::clone(group), file.to_owned());
-    Trial::test(name, move || Ok(file::run(group.mesh()?, &group.path(&file), protocol)?))
+fn trial(running: &Arc<Running>, file: &Path, protocol: Protocol) -> Trial {
+    let stem = file.file_stem().unwrap_or_default().display();
+    let name = format!("{}::{stem}::{protocol}", running.group.name);
+    let (running, file) = (Arc::clone(running), file.to_owned());
+    Trial::test(name, move || Ok(hurl_file::run(&file, protocol, &running.mesh()?.target(protocol)?)?))
+}
+
+// === impl Running ===
+
+impl Running {
+    fn mesh(&self) -> Result<&Mesh> {
+        let start = || Mesh::start(&self.group).map_err(|error| format!("{error:#}"));
+        self.mesh.get_or_init(start).as_ref().map_err(|error| anyhow!("{error}"))
+    }
 }

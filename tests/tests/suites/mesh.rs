@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use palisade_testbed::{Envoy, ModuleServer, Upstream, checkout};
+use palisade_tests::group::Group;
+use palisade_tests::hurl_file::{Protocol, Target};
 use serde_json::{Value, json};
-
-use crate::group::Suite;
 
 /// A running mesh. Envoy's `ingress` listens twice: in clear text, and with TLS for HTTP/2, which libcurl speaks only after
 /// it was negotiated.
@@ -18,7 +18,7 @@ const CLEAR: &str = "ingress";
 const TLS: &str = "ingress_tls";
 
 impl Mesh {
-    pub(crate) fn start(suite: &Suite, configuration: Option<&Value>) -> Result<Self> {
+    pub(crate) fn start(Group { suite, configuration, .. }: &Group) -> Result<Self> {
         let upstream = Upstream::start()?;
         let modules = ModuleServer::start(checkout::root()?.join("dist/modules"))?;
         let mut builder = Envoy::from_file(&suite.config)
@@ -32,16 +32,12 @@ impl Mesh {
         Ok(Self { envoy, _upstream: upstream, _modules: modules })
     }
 
-    pub(crate) fn clear_url(&self) -> Result<String> {
-        Ok(format!("http://{}", self.envoy.addr(CLEAR)?))
-    }
-
-    pub(crate) fn tls_url(&self) -> Result<String> {
-        Ok(format!("https://{}", self.envoy.addr(TLS)?))
-    }
-
-    pub(crate) fn admin_url(&self) -> String {
-        format!("http://{}", self.envoy.admin_addr())
+    pub(crate) fn target(&self, protocol: Protocol) -> Result<Target> {
+        let url = match protocol {
+            Protocol::Http1 => format!("http://{}", self.envoy.addr(CLEAR)?),
+            Protocol::Http2 => format!("https://{}", self.envoy.addr(TLS)?),
+        };
+        Ok(Target { url, admin: Some(format!("http://{}", self.envoy.admin_addr())) })
     }
 }
 

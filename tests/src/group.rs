@@ -2,38 +2,42 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use palisade_testbed::checkout;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::mesh::Mesh;
-
-/// The files of a group, and its mesh once the first of them runs.
-pub(crate) struct Group {
-    name: String,
-    folder: PathBuf,
-    files: Vec<String>,
-    suite: Suite,
-    configuration: Option<Value>,
-    mesh: OnceLock<Result<Mesh, String>>,
+/// A group of `tests/suites/`.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its filter and its own name, for example `trace-sampler::shipped`.
+    pub name: String,
+    /// Its Hurl files, by name.
+    pub files: Vec<PathBuf>,
+    /// What Envoy is started with.
+    pub suite: Suite,
+    /// The filter's configuration instead of the one in the suite's config.
+    pub configuration: Option<Value>,
 }
 
 /// What `suite.yaml` says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Suite {
+pub struct Suite {
     /// The pinned config, from the root of the checkout.
-    pub(crate) config: PathBuf,
+    pub config: PathBuf,
     /// The name of the plugin in it that a group's `config.yaml` configures.
-    pub(crate) plugin: String,
+    pub plugin: String,
 }
 
 /// The groups of `tests/suites/`, by name.
-pub(crate) fn all() -> Result<Vec<Group>> {
+///
+/// # Errors
+///
+/// A folder that holds no group, a group without files or suite, or a file that is not what it should be.
+pub fn all() -> Result<Vec<Group>> {
     let suites = checkout::root()?.join("tests/suites");
     let mut groups = Vec::new();
     for filter in folders(&suites)? {
@@ -50,7 +54,8 @@ pub(crate) fn all() -> Result<Vec<Group>> {
 
 impl Group {
     fn read(name: String, folder: PathBuf) -> Result<Self> {
-        let files: Vec<_> = entries(&folder)?.into_iter().filter(|file| file.ends_with(".hurl")).collect();
+        let files = entries(&folder)?.into_iter().filter(|file| file.ends_with(".hurl"));
+        let files: Vec<_> = files.map(|file| folder.join(file)).collect();
         ensure!(!files.is_empty(), "there is no .hurl file in {}", folder.display());
         let above = folder.parent().unwrap_or(&folder);
         let suite = match read_yaml(&folder.join("suite.yaml"))? {
@@ -60,25 +65,7 @@ impl Group {
         let suite =
             suite.with_context(|| format!("neither {} nor the folder above has a suite.yaml", folder.display()))?;
         let configuration = read_yaml(&folder.join("config.yaml"))?;
-        Ok(Self { name, folder, files, suite, configuration, mesh: OnceLock::new() })
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn files(&self) -> &[String] {
-        &self.files
-    }
-
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
-        self.folder.join(file)
-    }
-
-    /// The group's mesh, which its first test starts and its last one stops.
-    pub(crate) fn mesh(&self) -> Result<&Mesh> {
-        let start = || Mesh::start(&self.suite, self.configuration.as_ref()).map_err(|error| format!("{error:#}"));
-        self.mesh.get_or_init(start).as_ref().map_err(|error| anyhow!("{error}"))
+        Ok(Self { name, files, suite, configuration })
     }
 }
 

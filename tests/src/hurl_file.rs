@@ -12,28 +12,42 @@ use hurl::util::path::ContextDir;
 use hurl_core::error::DisplaySourceError;
 use hurl_core::input::Input;
 
-use crate::mesh::Mesh;
-
+/// The protocol between Hurl and Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// In clear text.
+pub enum Protocol {
+    /// HTTP/1.1.
     Http1,
-    /// Over TLS.
+    /// HTTP/2, which libcurl speaks only over TLS, after it was negotiated.
     Http2,
+}
+
+/// The Envoy that a file runs against.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its listener for the protocol: the variable `{{url}}`.
+    pub url: String,
+    /// Its admin interface, where it can be reached: the variable `{{admin}}`.
+    pub admin: Option<String>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs the file; where it fails, Hurl shows the lines on standard error.
-pub(crate) fn run(mesh: &Mesh, path: &Path, protocol: Protocol) -> Result<()> {
+///
+/// # Errors
+///
+/// A file that cannot be read, each assertion that does not hold, or an answer over another protocol.
+pub fn run(path: &Path, protocol: Protocol, target: &Target) -> Result<()> {
     let content = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let (url, requested) = match protocol {
-        Protocol::Http1 => (mesh.clear_url()?, RequestedHttpVersion::Http11),
-        Protocol::Http2 => (mesh.tls_url()?, RequestedHttpVersion::Http2),
+    let requested = match protocol {
+        Protocol::Http1 => RequestedHttpVersion::Http11,
+        Protocol::Http2 => RequestedHttpVersion::Http2,
     };
     let mut variables = VariableSet::new();
-    variables.insert("url".to_owned(), Value::String(url.clone()));
-    variables.insert("admin".to_owned(), Value::String(mesh.admin_url()));
+    variables.insert("url".to_owned(), Value::String(target.url.clone()));
+    if let Some(admin) = &target.admin {
+        variables.insert("admin".to_owned(), Value::String(admin.clone()));
+    }
     let folder = path.parent().unwrap_or(path);
     let options = RunnerOptionsBuilder::new()
         .http_version(requested)
@@ -49,7 +63,7 @@ pub(crate) fn run(mesh: &Mesh, path: &Path, protocol: Protocol) -> Result<()> {
         Err(error) => bail!("{} is no Hurl file: {error}", path.display()),
     };
     ensure!(result.success, "{}", failures(&result, path));
-    spoke(&result, &url, protocol)
+    spoke(&result, &target.url, protocol)
 }
 
 fn failures(result: &HurlResult, path: &Path) -> String {
