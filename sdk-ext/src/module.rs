@@ -7,7 +7,7 @@
 /// in, and one that reads bodies the trailers callback: without them Envoy would release a held message when its body
 /// or trailers come.
 ///
-/// ```ignore
+/// ```text
 /// palisade_sdk::filter!(Auth, phases: [request_headers, http_call]);
 /// ```
 #[macro_export]

@@ -1,24 +1,27 @@
 //! The filter: asks the host for what the sampler reads, and does to the request what it decides.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 
 use palisade_sdk::config::ConfigErrors;
-use palisade_sdk::matching::{Attributes, Field};
+use palisade_sdk::exchange::Snapshot;
+use palisade_sdk::matching::Field;
 use palisade_sdk::{
-    Counter, Exchange, ExchangeError, Filter, HeaderMap, OnFailure, Phases, Plugin, Reply, Request, phases, random,
+    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, phases,
 };
 
 use crate::action::{Action, Change, Events};
 use crate::config::Config;
 use crate::context::Entropy;
 use crate::decision::{Reason, Verdict};
+use crate::entropy::EntropySupply;
 use crate::sampler::{self, NAME, Sampler, Tier};
 
 /// The trace sampler as a filter.
 pub struct TraceSampler {
     sampler: Sampler,
     plugin: Plugin,
+    entropy: EntropySupply,
     decisions: RefCell<Vec<(Decided, Counter)>>,
     events: [(Happened, Counter); EVENTS.len()],
 }
@@ -58,40 +61,43 @@ impl Filter for TraceSampler {
 
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
         let events = EVENTS.map(|(happened, name)| (happened, plugin.counter(name, &[])));
-        Ok(Self { sampler: Sampler::new(config), plugin, decisions: RefCell::default(), events })
+        Ok(Self {
+            sampler: Sampler::new(config),
+            plugin,
+            entropy: EntropySupply::default(),
+            decisions: RefCell::default(),
+            events,
+        })
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
         let mut request = exchange.request().await;
-        let headers = Headers::of(&request);
-        if self.sampler.always_reads_rules() {
-            headers.all()?;
-        }
-        let mut random = Ok(());
-        let decision = self.sampler.decide(&headers, || {
-            let mut entropy = Entropy::default();
-            random = random::fill(&mut entropy);
-            entropy
+        // The whole map costs the host no more than one header.
+        let snapshot = request.snapshot()?;
+        let mut drawn = Ok(Entropy::default());
+        let decision = self.sampler.decide(&snapshot, || {
+            drawn = self.entropy.draw();
+            drawn.unwrap_or_default()
         })?;
-        random?;
-        self.apply(&mut request, &decision.outcome.action)?;
+        drawn?;
+        self.apply(&mut request, &snapshot.headers, &decision.outcome.action)?;
         self.count(decision.tier, decision.outcome.verdict, &decision.outcome.events);
         Ok(())
     }
 }
 
 impl TraceSampler {
-    fn apply(&self, request: &mut Request<Self>, action: &Action) -> Result<(), ExchangeError> {
+    fn apply(&self, request: &mut Request<Self>, before: &HeaderMap, action: &Action) -> Result<(), HeaderError> {
         // In this order: should the host refuse the second, no trace carries the state of another.
-        set(request, "tracestate", &action.tracestate)?;
-        set(request, "traceparent", &action.traceparent)?;
+        change(request, before, "tracestate", &action.tracestate)?;
+        change(request, before, "traceparent", &action.traceparent)?;
         // Envoy reads both of these when it chooses the route anew, which a changed header makes it do.
-        set(request, "x-request-id", &action.request_id)?;
+        change(request, before, "x-request-id", &action.request_id)?;
         if action.force_trace {
             request.set_header("x-envoy-force-trace", "true")?;
         }
         match self.sampler.force_header() {
-            Some(name) if action.strip_force_header => Ok(request.remove_header(name)?),
+            Some(name) if action.strip_force_header => request.remove_header(name),
             _ => Ok(()),
         }
     }
@@ -121,57 +127,23 @@ impl TraceSampler {
     }
 }
 
-fn set<V: AsRef<[u8]>>(
+/// Changes a header. To add one costs the host less than to replace one that is not there.
+fn change<V: AsRef<[u8]>>(
     request: &mut Request<TraceSampler>,
+    before: &HeaderMap,
     name: &str,
     change: &Change<V>,
-) -> Result<(), ExchangeError> {
-    match change {
-        Change::Keep => Ok(()),
-        Change::Set(value) => Ok(request.set_header(name, value)?),
-        Change::Remove => Ok(request.remove_header(name)?),
+) -> Result<(), HeaderError> {
+    match (change, before.field(name)) {
+        (Change::Keep, _) | (Change::Remove, Field::Absent) => Ok(()),
+        (Change::Set(value), Field::Absent) => request.add_header(name, value),
+        (Change::Set(value), _) => request.set_header(name, value),
+        (Change::Remove, _) => request.remove_header(name),
     }
 }
 
-/// The headers of a request: single ones as they are asked for, or the whole map, which costs as much as two of them.
-struct Headers<'a> {
-    request: &'a Request<TraceSampler>,
-    all: OnceCell<HeaderMap>,
-}
-
-impl<'a> Headers<'a> {
-    fn of(request: &'a Request<TraceSampler>) -> Self {
-        Self { request, all: OnceCell::new() }
-    }
-
-    fn all(&self) -> Result<&HeaderMap, ExchangeError> {
-        match self.all.get() {
-            Some(all) => Ok(all),
-            None => {
-                let all = self.request.headers()?;
-                Ok(self.all.get_or_init(|| all))
-            }
-        }
-    }
-}
-
-impl Attributes for Headers<'_> {
-    type Error = ExchangeError;
-
-    fn header(&self, name: &str) -> Result<Field<Cow<'_, [u8]>>, ExchangeError> {
-        Ok(self.all()?.field(name).map(Cow::Borrowed))
-    }
-
-    fn property(&self, path: &[&str]) -> Result<Option<Cow<'_, [u8]>>, ExchangeError> {
-        Ok(self.request.handle().property(path)?.map(Cow::Owned))
-    }
-}
-
-impl sampler::Request for Headers<'_> {
-    fn joined(&self, name: &str) -> Result<Option<Cow<'_, [u8]>>, ExchangeError> {
-        match self.all.get() {
-            Some(all) => Ok(all.joined(name)),
-            None => Ok(self.request.joined(name)?.map(Cow::Owned)),
-        }
+impl sampler::Request for Snapshot {
+    fn joined(&self, name: &str) -> Result<Option<Cow<'_, [u8]>>, HostError> {
+        Ok(self.headers.joined(name))
     }
 }

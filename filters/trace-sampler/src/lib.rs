@@ -1,8 +1,8 @@
 //! The trace sampler decides, per request and by business rule, whether a distributed trace is recorded.
 //!
-//! [`TraceSampler`] is the filter. Every other module is pure: none calls the host. [`config`] reads the configuration, [`decision`] reaches a
-//! verdict, [`propagation`] or [`envoy_decision`] turns it into an [`action::Action`], and [`sampler`] joins them
-//! for one request.
+//! [`TraceSampler`] is the filter; it asks the host for headers and for entropy. Every other module is pure: [`config`]
+//! reads the configuration, [`decision`] reaches a verdict, [`propagation`] or [`envoy_decision`] turns it into an
+//! [`action::Action`], and [`sampler`] joins them for one request.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ pub mod action;
 pub mod config;
 pub mod context;
 pub mod decision;
+mod entropy;
 pub mod envoy_decision;
 mod filter;
 pub mod force;

@@ -119,11 +119,6 @@ impl Sampler {
         Ok(Decision { tier, outcome })
     }
 
-    /// Whether the rules have to be read for every request.
-    pub fn always_reads_rules(&self) -> bool {
-        self.rules_under_parent == RulesUnderParent::Always
-    }
-
     /// The name of the force header, which [`Action::strip_force_header`](crate::action::Action) speaks of.
     pub fn force_header(&self) -> Option<&str> {
         self.config.force.as_ref().map(|force| force.header())
