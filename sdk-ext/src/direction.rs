@@ -1,7 +1,7 @@
 //! Direction: which way a message goes, and what the host calls its parts.
 
 use crate::abi::{Buffer, Map};
-use crate::filter::Phases;
+use crate::phases::Phases;
 
 /// The direction of a message, by its number in the ABI's `proxy_continue_stream`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use crate::config::{ConfigErrors, FromConfig};
 use crate::exchange::Exchange;
 use crate::handle::Handle;
+use crate::phases::Phases;
 use crate::plugin::Plugin;
 use crate::reply::Reply;
 
@@ -53,88 +54,3 @@ pub enum OnFailure {
     /// The client gets a 500: for filters that protect.
     Refuse,
 }
-
-/// The callbacks that a filter declares: the phases that it takes part in and the events that it awaits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Phases(u8);
-
-impl Phases {
-    /// No callback at all.
-    pub const NONE: Self = Self(0);
-
-    /// `phases!`'s way to look up a name.
-    ///
-    /// # Panics
-    ///
-    /// At compile time, when there is no such phase.
-    #[must_use]
-    #[expect(clippy::panic, reason = "evaluated by the compiler only")]
-    pub const fn named(name: &str) -> Self {
-        let bit = match name.as_bytes() {
-            b"request_headers" => 0,
-            b"request_body" => 1,
-            b"request_trailers" => 2,
-            b"response_headers" => 3,
-            b"response_body" => 4,
-            b"response_trailers" => 5,
-            b"http_call" => 6,
-            b"sleep" => 7,
-            _ => panic!(
-                "no such phase: request_headers, request_body, request_trailers, response_headers, response_body, \
-                 response_trailers, http_call or sleep"
-            ),
-        };
-        Self(1 << bit)
-    }
-
-    /// Both together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether all of `other` are declared.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Whether each phase has those that must come before it: a body and trailers the headers of their side, and a
-    /// response the request, where its exchange begins.
-    #[must_use]
-    pub const fn are_complete(self) -> bool {
-        let request = self.0 & 0b000_001 != 0;
-        let response = self.0 & 0b001_000 != 0;
-        (request || self.0 & 0b111_110 == 0) && (response || self.0 & 0b110_000 == 0)
-    }
-
-    /// Whether the two declare the same.
-    #[must_use]
-    pub const fn same(self, other: Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-/// A list of phases and events, by name.
-///
-/// `request_headers`, `request_body`, `request_trailers`, `response_headers`, `response_body` and
-/// `response_trailers` are phases of the stream; `http_call` and `sleep` are events that a filter waits for.
-#[macro_export]
-macro_rules! phases {
-    ($($phase:ident),* $(,)?) => {
-        $crate::Phases::NONE$(.and($crate::Phases::named(stringify!($phase))))*
-    };
-}
-
-/// Refuses, at compile time, a filter that awaits what it does not declare.
-macro_rules! declared {
-    ($filter:ty, $phase:literal) => {
-        const {
-            assert!(
-                <$filter as $crate::Filter>::PHASES.has($crate::Phases::named($phase)),
-                concat!("the filter awaits `", $phase, "`: declare it in Filter::PHASES and in filter!")
-            )
-        }
-    };
-}
-pub(crate) use declared;

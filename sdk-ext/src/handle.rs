@@ -1,8 +1,9 @@
 //! Handle: what a filter may ask of the host at any time, whatever the exchange's phase.
 
 use crate::abi;
-use crate::filter::{Filter, declared};
+use crate::filter::Filter;
 use crate::http_call::HttpCall;
+use crate::phases::declared;
 use crate::runtime::stream::Stream;
 use crate::runtime::timers::Sleeper;
 use crate::status::HostError;

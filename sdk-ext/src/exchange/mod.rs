@@ -14,8 +14,9 @@ pub use head::{Head, Snapshot};
 pub use side::{RequestSide, ResponseSide, Side};
 pub use trailers::Trailers;
 
-use crate::filter::{Filter, declared};
+use crate::filter::Filter;
 use crate::handle::Handle;
+use crate::phases::declared;
 use crate::runtime::stream::Stream;
 use std::future::poll_fn;
 use std::rc::Rc;

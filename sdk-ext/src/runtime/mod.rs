@@ -5,24 +5,21 @@
 //! twice, none is released by its body or trailers while its headers are held, nothing of a stream outlives it, and
 //! no surprise of the host's is a trap.
 
+mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod flow;
 mod ready;
+mod refusal;
 pub(crate) mod root;
 pub(crate) mod stream;
 pub(crate) mod timers;
 
-use crate::abi::{self, Buffer};
-use crate::config;
+use crate::abi;
 use crate::direction::Direction;
-use crate::exchange::Exchange;
-use crate::filter::{Filter, OnFailure, Phases};
-use crate::handle::{self, Handle};
-use crate::headers;
-use crate::http_call;
-use crate::log;
-use crate::plugin::Plugin;
+use crate::filter::{Filter, OnFailure};
+use crate::phases::Phases;
 use crate::reply::{Answer, ExchangeError, Kind, Reply};
+use refusal::{failure, send};
 use root::RootState;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -71,168 +68,6 @@ impl<F: Filter> Runtime<F> {
             roots: RefCell::new(Vec::new()),
             tasks: RefCell::new(BTreeMap::new()),
             waking: Cell::new(false),
-        }
-    }
-
-    /// `proxy_on_context_create`
-    pub fn context_create(&self, id: u32, root: u32) {
-        if root == 0 {
-            log::install();
-        } else {
-            self.created.set((id, root));
-            log::follow();
-        }
-    }
-
-    /// `proxy_on_configure`
-    pub fn configure(&self, root: u32, size: usize) -> bool {
-        log::refresh();
-        match self.take_config(root, size) {
-            Ok(()) => true,
-            Err(errors) => {
-                abi::log(4, &format!("{}: configuration refused: {errors}", F::NAME));
-                false
-            }
-        }
-    }
-
-    fn take_config(&self, id: u32, size: usize) -> Result<(), config::ConfigErrors> {
-        let bytes = abi::buffer_bytes(Buffer::PluginConfiguration, 0, size)
-            .map_err(|error| config::ConfigErrors::new("", error.to_string()))?;
-        let parsed = config::parse(&bytes)?;
-        let plugin = Plugin::new::<F>(&bytes);
-        let filter = F::configure(parsed, plugin.clone())?;
-        plugin.announce();
-        let state = Rc::new(RootState::new(id, F::NAME));
-        let root = Rc::new(Root { state: state.clone(), filter });
-        let replaced = self.take_root(id);
-        self.roots.borrow_mut().push(root.clone());
-        drop(replaced);
-        if waits::<F>() {
-            let stream = Rc::new(Stream::new(id, state));
-            let handle = Handle::new(stream.clone());
-            let future = Box::pin(async move {
-                root.filter.background(handle).await;
-                Ok(())
-            });
-            self.drive(Task { stream, future: Some(future), waker: ready::waker(id) }, None);
-        }
-        Ok(())
-    }
-
-    /// `proxy_on_delete`
-    pub fn delete(&self, id: u32) {
-        let task = self.take(id);
-        let root = self.take_root(id);
-        drop((task, root));
-    }
-
-    /// `proxy_on_request_headers`
-    pub fn request_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        let task = match self.take(id) {
-            Some(task) => task,
-            None => match self.begin(id) {
-                Some(task) => task,
-                None => return self.refuse_unconfigured(id),
-            },
-        };
-        task.stream.request.headers_came(end_of_stream);
-        self.drive(task, Some(Direction::Request))
-    }
-
-    /// `proxy_on_response_headers`
-    ///
-    /// It may come before its request is complete: a local reply, or an upstream that answers early.
-    pub fn response_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        // Without a task the filter has finished with this exchange, or never saw its request.
-        let Some(task) = self.take(id) else { return CONTINUE };
-        let request = &task.stream.request;
-        if !request.is_complete() {
-            if request.is_unseen() || is_local_reply() {
-                // The host itself answers this request: there is nothing left to wait for or to protect.
-                return CONTINUE;
-            }
-            request.overtaken();
-        }
-        task.stream.response.headers_came(end_of_stream);
-        self.drive(task, Some(Direction::Response))
-    }
-
-    /// `proxy_on_request_body`
-    pub fn request_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.body(id, Direction::Request, size, end_of_stream)
-    }
-
-    /// `proxy_on_request_trailers`
-    pub fn request_trailers(&self, id: u32) -> u32 {
-        self.trailers(id, Direction::Request)
-    }
-
-    /// `proxy_on_response_body`
-    pub fn response_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.body(id, Direction::Response, size, end_of_stream)
-    }
-
-    /// `proxy_on_response_trailers`
-    pub fn response_trailers(&self, id: u32) -> u32 {
-        self.trailers(id, Direction::Response)
-    }
-
-    /// `proxy_on_http_call_response`, which comes on the root context
-    pub fn http_call_response(&self, root: u32, token: u32, headers: usize, body_size: usize) {
-        let call = self.root(root).and_then(|root| root.state.calls.remove(token));
-        if let Some(call) = call {
-            call.answer(http_call::read_answer(headers, body_size, call.max_body));
-            self.wake_others_than(0);
-        }
-    }
-
-    /// `proxy_on_tick`
-    pub fn tick(&self, id: u32) {
-        log::refresh();
-        let Some(root) = self.root(id) else { return };
-        let now = match abi::current_time() {
-            Ok(time) => root.state.timers.advance(Duration::from_nanos(time)),
-            Err(error) => return root.state.report(&error),
-        };
-        root.state.timers.wake_due(now);
-        self.wake_others_than(0);
-        let armed = abi::set_effective_context(id).and_then(|()| root.state.arm(now));
-        if let Err(error) = armed {
-            root.state.report(&error);
-        }
-    }
-
-    /// The exchange of a stream that was just created.
-    fn begin(&self, id: u32) -> Option<Task> {
-        let (created, root) = self.created.get();
-        let root = self.root(root).filter(|_| created == id)?;
-        let stream = Rc::new(Stream::new(id, root.state.clone()));
-        let exchange = Exchange::new(stream.clone());
-        let waker = if keeps_tasks::<F>() { ready::waker(id) } else { Waker::noop().clone() };
-        let future = Box::pin(async move { root.filter.exchange(exchange).await });
-        Some(Task { stream, future: Some(future), waker })
-    }
-
-    fn body(&self, id: u32, direction: Direction, size: usize, end_of_stream: bool) -> u32 {
-        let Some(task) = self.take(id) else { return CONTINUE };
-        let flow = task.stream.flow(direction);
-        flow.body_came(size, end_of_stream);
-        match flow.body_is_awaited() {
-            true => self.drive(task, Some(direction)),
-            false => self.settle(task, Some(direction)),
-        }
-    }
-
-    fn trailers(&self, id: u32, direction: Direction) -> u32 {
-        let Some(task) = self.take(id) else { return CONTINUE };
-        let stream = task.stream.clone();
-        let flow = stream.flow(direction);
-        flow.trailers_came();
-        let later = flow.must_go_later();
-        match self.drive(task, Some(direction)) {
-            CONTINUE if later && waits::<F>() => self.go_later(&stream, direction),
-            answer => answer,
         }
     }
 
@@ -381,7 +216,7 @@ impl<F: Filter> Runtime<F> {
     fn take_root(&self, id: u32) -> Option<Rc<Root<F>>> {
         let mut roots = self.roots.borrow_mut();
         let place = roots.iter().position(|root| root.state.id == id)?;
-        Some(roots.swap_remove(place))
+        Some(roots.remove(place))
     }
 
     fn take(&self, id: u32) -> Option<Task> {
@@ -413,20 +248,4 @@ const fn waits<F: Filter>() -> bool {
 fn is_stalled<F: Filter>(task: &Task) -> bool {
     let waiting = task.stream.request.is_wanted() || task.stream.response.is_wanted();
     task.future.is_some() && !waits::<F>() && !waiting
-}
-
-/// Whether the response that has just come is the host's own and no upstream's.
-fn is_local_reply() -> bool {
-    let details = handle::property(&["response", "code_details"]).ok().flatten();
-    details.is_some_and(|details| details != b"via_upstream")
-}
-
-fn send(answer: &Answer) -> Result<(), crate::status::HostError> {
-    let lines = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-    abi::send_local_response(answer.status, answer.details, &answer.body, &headers::encode(lines), answer.grpc_status)
-}
-
-/// The client learns nothing of what went wrong inside.
-fn failure(status: u16, details: &'static str) -> Box<Answer> {
-    Box::new(Answer { status, details, headers: Vec::new(), body: Vec::new(), grpc_status: None })
 }
