@@ -134,11 +134,12 @@ fn change<V: AsRef<[u8]>>(
     name: &str,
     change: &Change<V>,
 ) -> Result<(), HeaderError> {
-    match (change, before.field(name)) {
-        (Change::Keep, _) | (Change::Remove, Field::Absent) => Ok(()),
-        (Change::Set(value), Field::Absent) => request.add_header(name, value),
-        (Change::Set(value), _) => request.set_header(name, value),
-        (Change::Remove, _) => request.remove_header(name),
+    let is_there = || before.field(name) != Field::Absent;
+    match change {
+        Change::Set(value) if is_there() => request.set_header(name, value),
+        Change::Set(value) => request.add_header(name, value),
+        Change::Remove if is_there() => request.remove_header(name),
+        Change::Remove | Change::Keep => Ok(()),
     }
 }
 
