@@ -37,7 +37,7 @@ pub struct Module {
     pub sha256: String,
     /// The length of the file in bytes.
     pub size: usize,
-    /// Compiler and linker.
+    /// Compiler, linker and optimiser.
     pub toolchain: String,
     /// The names of all exports, sorted.
     pub exports: Vec<String>,

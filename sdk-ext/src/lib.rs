@@ -44,13 +44,14 @@
 //! }
 //! ```
 //!
-//! A crate of type `cdylib` makes a module of it, with one line: [`filter!`]. What the value in hand allows, and what
+//! A crate of type `cdylib` makes a module of it with one line,
+//! `palisade_sdk::filter!(Doorkeeper, phases: [request_headers, response_headers]);` (see [`filter!`]). What the value in hand allows, and what
 //! waiting means for the messages, stands in [`exchange`]; how a configuration is read in [`config`]; which requests a
 //! rule is about in [`matching`].
 //!
 //! # What the SDK takes care of
 //!
-//! * It never traps: every host call is a `Result`, and there is no `unwrap` to be found here.
+//! * It never traps: every host call whose answer matters is a `Result`, and there is no `unwrap` to be found here.
 //! * Header names and values are bytes, duplicates are visible, and what would split or desynchronise a message
 //!   cannot be written.
 //! * It owns the pause state: a message is held while the filter works with it, and goes on exactly once.

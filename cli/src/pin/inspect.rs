@@ -101,7 +101,7 @@ impl<'a> Inspection<'a> {
         if retries.unwrap_or(0) == 0 {
             self.problem(
                 &at(place, "retry_policy.num_retries"),
-                "missing: Envoy retries once, and then answers 503 from then on; set it to 1 or more",
+                "missing or 0: Envoy retries once, and then answers 503 from then on; set it to 1 or more",
             );
         }
         let place = at(place, "sha256");

@@ -6,7 +6,7 @@ use palisade_sdk::{HostError, random};
 
 use crate::context::Entropy;
 
-/// How many traces one call of the host serves: the call costs about as much as all of them.
+/// How many traces one call of the host serves: what it costs hardly depends on how many bytes it gives.
 const TRACES: usize = 32;
 
 /// A supply that is drawn in advance.

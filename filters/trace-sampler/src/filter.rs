@@ -72,7 +72,7 @@ impl Filter for TraceSampler {
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
         let mut request = exchange.request().await;
-        // The whole map costs the host no more than one header.
+        // The whole map costs the host about as much as the first single header.
         let snapshot = request.snapshot()?;
         let mut drawn = Ok(Entropy::default());
         let decision = self.sampler.decide(&snapshot, || {

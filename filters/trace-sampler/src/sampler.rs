@@ -26,7 +26,7 @@ pub struct Sampler {
     rules_under_parent: RulesUnderParent,
 }
 
-/// A request as the sampler reads it. Headers that a configuration has no use for are not asked for.
+/// A request as the sampler reads it.
 pub trait Request: Attributes {
     /// Every line of a header, joined with `,`, or `None` where there is none. The name is in lower case.
     ///

@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 /// The headers of a request or response. They are held as long as the filter works with them, and go on when it
 /// awaits what comes behind or returns.
 ///
-/// Each reading call costs, and the whole map no more than the first single header.
+/// Each reading call costs, and the whole map of a usual request about as much as the first single header.
 pub struct Head<F, S> {
     handle: Handle<F>,
     ends_message: bool,
