@@ -34,7 +34,12 @@ pub trait Filter: Sized + 'static {
 
     /// What happens to one exchange, written in the order in which the bytes flow.
     ///
-    /// When it returns `Ok`, the rest of the stream passes untouched; an error answers the client.
+    /// When it returns `Ok`, the rest of the stream passes untouched; an error answers the client. Its future is
+    /// dropped when the stream ends, and when the host or another filter answers a request in the upstream's place
+    /// before it is complete.
+    ///
+    /// To wait for something of another exchange or of the background task takes `http_call` or `sleep` among the
+    /// phases; without them a future that waits for no phase counts as stuck.
     fn exchange(&self, exchange: Exchange<Self>) -> impl Future<Output = Result<(), Reply>>;
 
     /// Work beside the exchanges (refreshing, flushing): one task for each plugin configuration and worker, and for

@@ -58,7 +58,7 @@ impl<F: Filter> Handle<F> {
         HttpCall::new(self.stream.clone(), cluster)
     }
 
-    /// Waits at least this long, and at least a millisecond.
+    /// Waits at least this long, and at least a millisecond, unless the host's clock is set forward meanwhile.
     ///
     /// # Errors
     ///

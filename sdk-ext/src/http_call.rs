@@ -136,7 +136,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the same call may succeed later, without anybody changing a configuration.
+    /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_temporary(self) -> bool {
         match self {

@@ -44,8 +44,8 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     ///
     /// # Errors
     ///
-    /// [`ExchangeError::Overtaken`] when the upstream's response comes before the request is complete: a filter that
-    /// reads a request's body does not serve protocols that talk both ways at once.
+    /// [`ExchangeError::Overtaken`] when the upstream's response comes before the request is complete, in a filter that
+    /// declares `response_headers`: it does not serve protocols that talk both ways at once.
     pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
         let flow = self.handle.stream.flow(S::DIRECTION);
         let piece = poll_fn(|context| flow.take_piece(context).map_or(Poll::Pending, Poll::Ready)).await;

@@ -2,7 +2,7 @@
 
 use super::root::RootState;
 use super::stream::{Stream, Task};
-use super::{CONTINUE, Root, Runtime, keeps_tasks, ready, waits};
+use super::{CONTINUE, Root, Runtime, keeps_tasks, waits};
 use crate::abi::{self, Buffer};
 use crate::config::{self, ConfigErrors};
 use crate::direction::Direction;
@@ -13,7 +13,6 @@ use crate::http_call;
 use crate::log;
 use crate::plugin::Plugin;
 use std::rc::Rc;
-use std::task::Waker;
 use std::time::Duration;
 
 impl<F: Filter> Runtime<F> {
@@ -58,7 +57,7 @@ impl<F: Filter> Runtime<F> {
                 root.filter.background(handle).await;
                 Ok(())
             });
-            self.drive(Task { stream, future: Some(future), waker: ready::waker(id) }, None);
+            self.drive(Task::new(stream, Some(future)), None);
         }
         Ok(())
     }
@@ -68,6 +67,7 @@ impl<F: Filter> Runtime<F> {
         let task = self.take(id);
         let root = self.take_root(id);
         drop((task, root));
+        self.wake_others_than(0);
     }
 
     /// `proxy_on_request_headers`
@@ -90,11 +90,13 @@ impl<F: Filter> Runtime<F> {
         // Without a task the filter has finished with this exchange, or never saw its request.
         let Some(task) = self.take(id) else { return CONTINUE };
         let request = &task.stream.request;
+        if request.is_unseen() || (!request.is_complete() && is_local_reply()) {
+            // The host itself answers this request: there is nothing left to wait for or to protect.
+            drop(task);
+            self.wake_others_than(id);
+            return CONTINUE;
+        }
         if !request.is_complete() {
-            if request.is_unseen() || is_local_reply() {
-                // The host itself answers this request: there is nothing left to wait for or to protect.
-                return CONTINUE;
-            }
             request.overtaken();
         }
         task.stream.response.headers_came(end_of_stream);
@@ -152,9 +154,11 @@ impl<F: Filter> Runtime<F> {
         let root = self.root(root).filter(|_| created == id)?;
         let stream = Rc::new(Stream::new(id, root.state.clone()));
         let exchange = Exchange::new(stream.clone());
-        let waker = if keeps_tasks::<F>() { ready::waker(id) } else { Waker::noop().clone() };
         let future = Box::pin(async move { root.filter.exchange(exchange).await });
-        Some(Task { stream, future: Some(future), waker })
+        Some(match keeps_tasks::<F>() {
+            true => Task::new(stream, Some(future)),
+            false => Task::at_once(stream, future),
+        })
     }
 
     fn body(&self, id: u32, direction: Direction, size: usize, end_of_stream: bool) -> u32 {

@@ -46,7 +46,8 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn insert(&self, token: u32, call: Rc<Call>) {
-        self.waiting.borrow_mut().insert(token, call);
+        let replaced = self.waiting.borrow_mut().insert(token, call);
+        drop(replaced);
     }
 
     pub(crate) fn remove(&self, token: u32) -> Option<Rc<Call>> {

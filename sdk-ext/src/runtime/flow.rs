@@ -174,9 +174,14 @@ impl Flow {
 
     /// Keeps the piece that was just taken in the host's buffer: the next one begins with it.
     pub(crate) fn keep(&self, piece: Piece) {
-        if !piece.last {
-            self.taken.set(piece.start);
-            self.kept.set(true);
+        if piece.last {
+            return;
+        }
+        self.taken.set(piece.start);
+        // What has come behind it meanwhile, be it the end, is offered together with it.
+        match self.fresh.get() || self.ended.get() {
+            true => self.fresh.set(true),
+            false => self.kept.set(true),
         }
     }
 

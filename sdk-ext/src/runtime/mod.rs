@@ -19,12 +19,14 @@ use crate::direction::Direction;
 use crate::filter::{Filter, OnFailure};
 use crate::phases::Phases;
 use crate::reply::{Answer, ExchangeError, Kind, Reply};
+use crate::status::Status;
 use refusal::{failure, send};
 use root::RootState;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::iter;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 use stream::{Stream, Task};
 
@@ -74,9 +76,14 @@ impl<F: Filter> Runtime<F> {
     /// Polls a context's future outside of the stream's own callbacks.
     fn wake(&self, id: u32) {
         let Some(task) = self.take(id) else { return };
-        // A context that is gone takes its future along.
-        if abi::set_effective_context(id).is_ok() {
-            self.drive(task, None);
+        match abi::set_effective_context(id) {
+            Ok(()) => drop(self.drive(task, None)),
+            // A context that is gone takes its future along.
+            Err(error) if error.status == Status::BadArgument => {}
+            Err(error) => {
+                task.stream.root.report(&error);
+                self.put(task);
+            }
         }
     }
 
@@ -86,7 +93,8 @@ impl<F: Filter> Runtime<F> {
             return;
         }
         let mut woken = false;
-        while let Some(other) = ready::take_other_than(own) {
+        // The rest, if futures wake each other without an end, waits for the next callback.
+        for other in iter::from_fn(|| ready::next_other_than(own)).take(MAX_POLLS) {
             self.wake(other);
             woken = true;
         }
@@ -115,7 +123,7 @@ impl<F: Filter> Runtime<F> {
             Some(answer) => {
                 if let Err(error) = send(&answer) {
                     task.stream.root.report(&error);
-                    self.settle(task, own);
+                    self.hold(task, own);
                 }
                 PAUSE
             }
@@ -124,19 +132,13 @@ impl<F: Filter> Runtime<F> {
 
     /// Polls a task's future, and others that it wakes, until it is finished or waits for the host.
     fn poll(&self, task: &mut Task) -> Poll<Result<(), Reply>> {
-        let id = task.stream.id;
-        task.stream.request.wake();
-        task.stream.response.wake();
         for _ in 0..MAX_POLLS {
-            if keeps_tasks::<F>() {
-                ready::take(id);
-            }
             let poll = task.poll();
             if poll.is_ready() {
                 return poll;
             }
-            self.wake_others_than(id);
-            if !keeps_tasks::<F>() || !ready::take(id) {
+            self.wake_others_than(task.stream.id);
+            if !task.is_woken() {
                 return match is_stalled::<F>(task) {
                     true => Poll::Ready(Err(ExchangeError::Stalled.into())),
                     false => Poll::Pending,
@@ -173,13 +175,22 @@ impl<F: Filter> Runtime<F> {
         });
         if let Err(error) = armed {
             stream.root.report(&error);
-            return CONTINUE;
+            // To go on now would lose the body.
+            if let Err(error) = send(&failure(500, "palisade_failure")) {
+                stream.root.report(&error);
+            }
         }
-        stream.flow(direction).hold();
-        if !self.tasks.borrow().contains_key(&stream.id) {
-            self.put(Task { stream: stream.clone(), future: None, waker: Waker::noop().clone() });
-        }
+        let task = self.take(stream.id).unwrap_or_else(|| Task::new(stream.clone(), None));
+        self.hold(task, Some(direction));
         PAUSE
+    }
+
+    /// Keeps a task whose flow is held in its own callback.
+    fn hold(&self, task: Task, own: Option<Direction>) {
+        if let Some(own) = own {
+            task.stream.flow(own).hold();
+        }
+        self.put(task);
     }
 
     /// A stream whose root was never configured, or that came without `proxy_on_context_create`.
@@ -187,10 +198,10 @@ impl<F: Filter> Runtime<F> {
         if F::ON_FAILURE == OnFailure::Pass {
             return CONTINUE;
         }
-        // When even this is refused, the stream is held to its end: that is all that is left to protect it.
+        // When even this is refused, the stream is held as far as the module has callbacks for it.
         if send(&failure(500, "palisade_unconfigured")).is_err() && keeps_tasks::<F>() {
             let stream = Rc::new(Stream::new(id, Rc::new(RootState::new(0, F::NAME))));
-            self.put(Task { stream, future: None, waker: Waker::noop().clone() });
+            self.hold(Task::new(stream, None), Some(Direction::Request));
         }
         PAUSE
     }

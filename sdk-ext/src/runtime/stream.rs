@@ -1,12 +1,14 @@
 //! Stream: the two flows of one exchange and the future that works on them.
 
 use super::flow::Flow;
+use super::ready::Signal;
 use super::root::RootState;
 use crate::abi;
 use crate::direction::Direction;
 use crate::reply::Reply;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// What an exchange's future shares with the runtime.
@@ -55,11 +57,31 @@ pub(crate) struct Task {
     /// `None` once the filter is done and a flow must be held all the same: the host would not send the refusal, the
     /// rest of a rewritten request may not pass, or a flow can go on only in a later callback.
     pub(crate) future: Option<ExchangeFuture>,
-    pub(crate) waker: Waker,
+    signal: Option<Arc<Signal>>,
+    waker: Waker,
 }
 
 impl Task {
+    pub(crate) fn new(stream: Rc<Stream>, future: Option<ExchangeFuture>) -> Self {
+        let signal = Signal::new(stream.id);
+        Self { stream, future, waker: signal.clone().into(), signal: Some(signal) }
+    }
+
+    /// A task that is polled once and need not be woken.
+    pub(crate) fn at_once(stream: Rc<Stream>, future: ExchangeFuture) -> Self {
+        Self { stream, future: Some(future), signal: None, waker: Waker::noop().clone() }
+    }
+
+    /// Whether somebody has woken the future since it was polled.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.signal.as_ref().is_some_and(|signal| signal.take())
+    }
+
+    /// Wakes whoever waits for what has come, and polls the future.
     pub(crate) fn poll(&mut self) -> Poll<Result<(), Reply>> {
+        self.stream.request.wake();
+        self.stream.response.wake();
+        self.is_woken();
         self.stream.request.before_poll();
         self.stream.response.before_poll();
         match &mut self.future {

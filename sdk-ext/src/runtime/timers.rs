@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::mem;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -37,17 +38,13 @@ impl Timers {
 
     /// Whether the sleeper still sleeps; if so, this is whom to wake.
     pub(crate) fn sleeps(&self, sleeper: Sleeper, waker: &Waker) -> bool {
-        match self.deadlines.borrow_mut().get_mut(&sleeper) {
-            Some(waiting) => {
-                waiting.clone_from(waker);
-                true
-            }
-            None => false,
-        }
+        let former = self.deadlines.borrow_mut().get_mut(&sleeper).map(|waiting| mem::replace(waiting, waker.clone()));
+        former.is_some()
     }
 
     pub(crate) fn remove(&self, sleeper: Sleeper) {
-        self.deadlines.borrow_mut().remove(&sleeper);
+        let waker = self.deadlines.borrow_mut().remove(&sleeper);
+        drop(waker);
     }
 
     /// Wakes everybody whose deadline has passed.
@@ -85,13 +82,13 @@ mod tests {
             timers.insert(deadline, ready::waker(id));
         }
         timers.wake_due(SECOND / 2);
-        assert_eq!(ready::take_other_than(0), None);
+        assert_eq!(ready::next_other_than(0), None);
         timers.wake_due(SECOND);
-        assert_eq!((ready::take_other_than(0), ready::take_other_than(0)), (Some(8), Some(9)));
-        assert_eq!(ready::take_other_than(0), None);
+        assert_eq!((ready::next_other_than(0), ready::next_other_than(0)), (Some(8), Some(9)));
+        assert_eq!(ready::next_other_than(0), None);
         assert_eq!(timers.period(SECOND), 1000);
         timers.wake_due(SECOND * 3);
-        assert_eq!(ready::take_other_than(0), Some(7));
+        assert_eq!(ready::next_other_than(0), Some(7));
         assert_eq!(timers.period(SECOND), 0);
     }
 

@@ -81,6 +81,28 @@ fn a_kept_piece_is_offered_again_with_the_trailers() {
 }
 
 #[test]
+fn a_piece_is_kept_although_trailers_have_come_behind_it() {
+    let flow = with_headers();
+    flow.body_came(4, false);
+    let first = take(&flow).unwrap();
+    flow.trailers_came();
+    flow.keep(first);
+    assert_eq!(take(&flow), Some(piece(0, 4, true)));
+}
+
+#[test]
+fn a_piece_is_kept_together_with_the_data_that_has_come_behind_it() {
+    let flow = with_headers();
+    flow.body_came(3, false);
+    let first = take(&flow).unwrap();
+    flow.body_came(8, false);
+    flow.keep(first);
+    assert_eq!(take(&flow), Some(piece(0, 8, false)));
+    assert_eq!(take(&flow), None);
+    assert!(flow.may_go());
+}
+
+#[test]
 fn the_last_piece_cannot_be_kept() {
     let flow = with_headers();
     flow.body_came(4, true);
