@@ -1,7 +1,8 @@
 //! What needs no waiting: headers, replies, shared data, metrics, clock, randomness, properties, log.
 
-use crate::mesh::Mesh;
-use palisade_testbed::{Request, http1};
+use crate::guests::Guest;
+use crate::mesh::{Mesh, Setup};
+use palisade_testbed::{Request, http1, load};
 use std::time::Duration;
 
 #[test]
@@ -73,8 +74,8 @@ fn a_reply_answers_in_place_of_the_upstream() {
 }
 
 #[test]
-fn a_filter_that_waits_for_nothing_is_refused_and_counted() {
-    // The probe declares callouts, so that nobody can know that this future never ends: it is held until the client goes.
+fn a_filter_that_never_ends_holds_its_request_until_the_client_goes() {
+    // The probe declares callouts, so that nobody can know that this future never ends.
     let mesh = Mesh::start(false).unwrap();
     let mut connection = http1::Connection::open(mesh.addr()).unwrap();
     connection.send(&Request::get("/stall").to_http1()).unwrap();
@@ -90,4 +91,15 @@ fn background_work_runs_beside_the_exchanges() {
     let mesh = Mesh::start(false).unwrap();
     let name = "wasmcustom.palisade.probe.background_runs;label=first";
     mesh.envoy.wait_for_stat(name, |runs| runs > 5, Duration::from_secs(10)).unwrap();
+}
+
+/// Catches an update that overwrites what another worker has written in between.
+#[test]
+fn updates_of_shared_data_are_counted_exactly_on_two_workers() {
+    const COUNT: usize = 600;
+    let mesh = Setup::new(Guest::Probe).workers(2).start().unwrap();
+    let responses = load::run(mesh.addr(), 32, COUNT, |_| Request::get("/count")).unwrap();
+    let mut counted: Vec<usize> = responses.iter().map(|response| response.text().parse().unwrap()).collect();
+    counted.sort_unstable();
+    assert_eq!(counted, (1..=COUNT).collect::<Vec<_>>());
 }

@@ -4,6 +4,16 @@
 
 mod abilities;
 mod bodies;
+mod capabilities;
+mod client;
+mod early;
+mod failures;
+mod guests;
 mod hazards;
+mod held;
+mod inspection;
+mod memory;
 mod mesh;
+mod together;
+mod updates;
 mod waiting;

@@ -1,113 +1,219 @@
-//! A mesh with the probe in it.
+//! A mesh with a guest in it.
 
+use crate::guests::{Guest, labelled};
 use anyhow::Result;
-use palisade::build::{Source, Workspace, build};
-use palisade_testbed::envoy::Builder;
-use palisade_testbed::{Envoy, Upstream, checkout};
-use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use palisade_testbed::envoy::{Builder, Update, config};
+use palisade_testbed::{Envoy, Upstream};
+use serde_json::{Map, Value, json};
+use std::net::SocketAddr;
 
-/// Real Envoy with the probe, its upstream, and the cluster that the probe calls.
+/// Real Envoy with a guest, its upstream, and the cluster that the guest calls.
 pub(crate) struct Mesh {
     pub(crate) envoy: Envoy,
     pub(crate) upstream: Upstream,
     pub(crate) callouts: Upstream,
 }
 
+/// How a mesh is to be started. The default has one worker and `failure_policy: FAIL_CLOSED`.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    guest: Guest,
+    hold_headers: bool,
+    workers: usize,
+    failure_policy: &'static str,
+    upstream_http2: bool,
+    dynamic: bool,
+    withheld: Option<&'static str>,
+    listener: Value,
+    manager: Value,
+}
+
+// === impl Mesh ===
+
 impl Mesh {
-    /// Starts all of it; `hold_headers` is Envoy's `allow_on_headers_stop_iteration`.
+    /// Starts one with the probe; `hold_headers` is Envoy's `allow_on_headers_stop_iteration`.
     pub(crate) fn start(hold_headers: bool) -> Result<Self> {
-        let upstream = Upstream::start()?;
-        let callouts = Upstream::start()?;
-        let envoy = envoy(hold_headers)?
-            .cluster("upstream", upstream.addr())?
-            .cluster("callouts", callouts.addr())?
-            .start()?;
-        Ok(Self { envoy, upstream, callouts })
+        Setup::new(Guest::Probe).hold_headers(hold_headers).start()
     }
 
-    pub(crate) fn addr(&self) -> std::net::SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.envoy.addr("ingress").expect("the bootstrap has this listener")
     }
-}
 
-/// An Envoy whose clusters are still to be set.
-pub(crate) fn envoy(hold_headers: bool) -> Result<Builder> {
-    let trailers = json!({"enable_trailers": true});
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "ingress",
-        "http_protocol_options": trailers,
-        "route_config": {"virtual_hosts": [{
-            "name": "all", "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
-        }]},
-        "http_filters": [
-            {"name": "probe", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                "config": plugin(hold_headers)?,
-            }},
-            {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}},
-        ],
-    });
-    let cluster = |name: &str, options: Value| {
-        json!({
-            "name": name, "type": "STATIC", "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
-                {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
-            ]}]},
-            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http_protocol_options": options},
-            }},
+    /// Gives the probe a configuration with this label while Envoy serves.
+    pub(crate) fn relabel(&mut self, label: &str) -> Result<Update> {
+        self.envoy.update_listener("ingress", |listener| {
+            config::set_plugin_configuration(listener, Guest::Probe.name(), &labelled(label))
         })
-    };
-    Ok(Envoy::from_value(json!({
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
-        "static_resources": {
-            "listeners": [{
-                "name": "ingress",
-                "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-                "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-            }],
-            "clusters": [
-                cluster("upstream", trailers),
-                cluster("callouts", json!({})),
-                cluster("nobody", json!({})),
+    }
+}
+
+// === impl Setup ===
+
+impl Setup {
+    pub(crate) fn new(guest: Guest) -> Self {
+        Self {
+            guest,
+            hold_headers: false,
+            workers: 1,
+            failure_policy: "FAIL_CLOSED",
+            upstream_http2: false,
+            dynamic: false,
+            withheld: None,
+            listener: json!({}),
+            manager: json!({}),
+        }
+    }
+
+    /// Envoy's `allow_on_headers_stop_iteration`.
+    pub(crate) fn hold_headers(mut self, hold_headers: bool) -> Self {
+        self.hold_headers = hold_headers;
+        self
+    }
+
+    /// With this many worker threads.
+    pub(crate) fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// What Envoy does after a trap.
+    pub(crate) fn failure_policy(mut self, policy: &'static str) -> Self {
+        self.failure_policy = policy;
+        self
+    }
+
+    /// With HTTP/2 to the upstream, or HTTP/1.1.
+    pub(crate) fn upstream_http2(mut self, http2: bool) -> Self {
+        self.upstream_http2 = http2;
+        self
+    }
+
+    /// With a listener that [`Mesh::relabel`] can change.
+    pub(crate) fn dynamic(mut self) -> Self {
+        self.dynamic = true;
+        self
+    }
+
+    /// With a capability list that holds all that the guest's module imports and exports but this.
+    pub(crate) fn withhold(mut self, capability: &'static str) -> Self {
+        self.withheld = Some(capability);
+        self
+    }
+
+    /// With these fields of the listener.
+    pub(crate) fn listener(mut self, fields: Value) -> Self {
+        self.listener = fields;
+        self
+    }
+
+    /// With these fields of the HTTP connection manager.
+    pub(crate) fn manager(mut self, fields: Value) -> Self {
+        self.manager = fields;
+        self
+    }
+
+    /// Starts all of it.
+    pub(crate) fn start(&self) -> Result<Mesh> {
+        let (upstream, callouts) = (Upstream::start()?, Upstream::start()?);
+        let envoy = self.envoy(upstream.addr(), callouts.addr())?.start()?;
+        Ok(Mesh { envoy, upstream, callouts })
+    }
+
+    /// An Envoy with the guest, between these servers.
+    pub(crate) fn envoy(&self, upstream: SocketAddr, callouts: SocketAddr) -> Result<Builder> {
+        let mut manager = json!({
+            "@type":
+                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "ingress",
+            "http_protocol_options": trailers(),
+            "route_config": {"virtual_hosts": [{
+                "name": "all", "domains": ["*"],
+                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
+            }]},
+            "http_filters": [
+                {"name": self.guest.name(), "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                    "config": self.plugin()?,
+                }},
+                {"name": "router", "typed_config":
+                    {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}},
             ],
-        },
-    }))
-    .concurrency(1)
-    .log_level("wasm", "debug"))
+        });
+        add(&mut manager, &self.manager);
+        let mut listener = json!({
+            "name": "ingress",
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        });
+        add(&mut listener, &self.listener);
+        let upstream_options = if self.upstream_http2 {
+            json!({"http2_protocol_options": {}})
+        } else {
+            json!({"http_protocol_options": trailers()})
+        };
+        let callout_options = json!({"http_protocol_options": {}});
+        let builder = Envoy::from_value(json!({
+            "static_resources": {
+                "listeners": [listener],
+                "clusters": [
+                    cluster("upstream", &upstream_options),
+                    cluster("callouts", &callout_options),
+                    cluster("nobody", &callout_options),
+                ],
+            },
+        }));
+        let builder = builder.cluster("upstream", upstream)?.cluster("callouts", callouts)?;
+        let builder = builder.concurrency(self.workers).log_level("wasm", "debug");
+        Ok(if self.dynamic { builder.dynamic_listeners() } else { builder })
+    }
+
+    fn plugin(&self) -> Result<Value> {
+        let built = self.guest.built()?;
+        let mut plugin = json!({
+            "name": self.guest.name(),
+            "failure_policy": self.failure_policy,
+            "allow_on_headers_stop_iteration": self.hold_headers,
+            "vm_config": {
+                "vm_id": self.guest.name(),
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": built.path}},
+            },
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.Struct",
+                "value": self.guest.configuration(),
+            },
+        });
+        if let Some(withheld) = self.withheld {
+            let imports = built.module.imports.iter().map(|import| &import.name);
+            let used = imports.chain(&built.module.exports).filter(|name| *name != withheld);
+            let allowed: Map<_, _> = used.map(|name| (name.clone(), json!({}))).collect();
+            plugin["vm_config"]["capability_restriction_config"] = json!({"allowed_capabilities": allowed});
+        }
+        Ok(plugin)
+    }
 }
 
-fn plugin(hold_headers: bool) -> Result<Value> {
-    let module = module()?;
-    Ok(json!({
-        "name": "probe",
-        "failure_policy": "FAIL_CLOSED",
-        "allow_on_headers_stop_iteration": hold_headers,
-        "vm_config": {
-            "vm_id": "probe",
-            "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": module}},
-        },
-        "configuration": {
-            "@type": "type.googleapis.com/google.protobuf.Struct",
-            "value": {"callouts": "callouts", "label": "first"},
-        },
-    }))
+fn trailers() -> Value {
+    json!({"enable_trailers": true})
 }
 
-/// The probe's module, built once and as the filters are.
-fn module() -> Result<&'static PathBuf> {
-    static MODULE: OnceLock<Result<PathBuf>> = OnceLock::new();
-    let built = MODULE.get_or_init(|| {
-        let root = checkout::root()?;
-        let out = root.join("target/guests");
-        build(&Workspace::find()?, &Source::Guest(root.join("tests/guests/probe")), &out)?;
-        Ok(out.join("modules/probe.wasm"))
-    });
-    built.as_ref().map_err(|error| anyhow::anyhow!("building the probe: {error:#}"))
+fn cluster(name: &str, options: &Value) -> Value {
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
+            {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
+        ]}]},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": options,
+        }},
+    })
+}
+
+/// Adds the fields of one object to another.
+fn add(to: &mut Value, fields: &Value) {
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        to[name] = value.clone();
+    }
 }

@@ -7,7 +7,7 @@ use palisade_sdk::{Reply, Request};
 pub(crate) async fn read(request: Request<Probe>) -> Result<(), Reply> {
     let (mut pieces, mut bytes) = (0_u32, 0_usize);
     let mut body = request.into_body();
-    while let Some(chunk) = body.chunk().await {
+    while let Some(chunk) = body.chunk().await? {
         pieces = pieces.saturating_add(1);
         bytes = bytes.saturating_add(chunk.bytes()?.len());
     }
@@ -20,7 +20,7 @@ pub(crate) async fn read(request: Request<Probe>) -> Result<(), Reply> {
 /// Makes a request's body longer, piece by piece: with `content-length` left in place this would be smuggling.
 pub(crate) async fn rewrite(request: Request<Probe>) -> Result<(), Reply> {
     let mut body = request.rewrite_body()?;
-    while let Some(mut chunk) = body.chunk().await {
+    while let Some(mut chunk) = body.chunk().await? {
         let doubled = chunk.bytes()?.repeat(2);
         chunk.replace(&doubled)?;
     }
@@ -42,7 +42,7 @@ pub(crate) async fn whole(request: Request<Probe>) -> Result<(), Reply> {
 /// Keeps every piece until the last, which holds them all.
 pub(crate) async fn keep(request: Request<Probe>) -> Result<(), Reply> {
     let mut body = request.rewrite_body()?;
-    while let Some(mut chunk) = body.chunk().await {
+    while let Some(mut chunk) = body.chunk().await? {
         if chunk.is_last() {
             let text = [b"<", chunk.bytes()?.as_slice(), b">"].concat();
             chunk.replace(&text)?;
@@ -61,7 +61,7 @@ pub(crate) async fn too_long(request: Request<Probe>) -> Result<(), Reply> {
 /// Doubles each piece of a response's body.
 pub(crate) async fn rewrite_response(request: Request<Probe>) -> Result<(), Reply> {
     let mut body = request.response().await.rewrite_body()?;
-    while let Some(mut chunk) = body.chunk().await {
+    while let Some(mut chunk) = body.chunk().await? {
         let doubled = chunk.bytes()?.repeat(2);
         chunk.replace(&doubled)?;
     }
@@ -79,7 +79,7 @@ pub(crate) async fn whole_response(request: Request<Probe>) -> Result<(), Reply>
 
 /// Changes the trailers of the request and of the response.
 pub(crate) async fn trailers(request: Request<Probe>) -> Result<(), Reply> {
-    let response = match request.into_body().trailers().await {
+    let response = match request.into_body().trailers().await? {
         Some(mut trailers) => {
             let count = trailers.fields()?.len();
             trailers.set("x-probe-request", count.to_string())?;
@@ -88,7 +88,7 @@ pub(crate) async fn trailers(request: Request<Probe>) -> Result<(), Reply> {
         }
         None => return Ok(()),
     };
-    if let Some(mut trailers) = response.into_body().trailers().await {
+    if let Some(mut trailers) = response.into_body().trailers().await? {
         trailers.set("x-probe-response", "seen")?;
     }
     Ok(())

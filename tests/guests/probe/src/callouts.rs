@@ -1,8 +1,13 @@
 //! Waiting: callouts and sleeps in each phase, with the message held meanwhile.
 
 use crate::Probe;
+use futures_util::future::join_all;
 use palisade_sdk::{Answer, CallError, Handle, Reply, Request};
+use std::hint::black_box;
 use std::time::Duration;
+
+/// The size of what a cancelled exchange holds, in bytes.
+const BALLAST: usize = 16 * 1024;
 
 impl Probe {
     /// As an auth filter does it: the answer's status decides, and nothing passes before it.
@@ -31,8 +36,7 @@ impl Probe {
         let query = query(&request)?;
         let mut body = request.into_body();
         let handle = body.handle().clone();
-        while let Some(chunk) = body.chunk().await {
-            drop(chunk);
+        while body.chunk().await?.is_some() {
             if self.ask(&handle, &query).await.is_ok_and(|answer| answer.status != 200) {
                 return Err(Reply::new(403, "probe_call"));
             }
@@ -54,6 +58,30 @@ impl Probe {
         request.handle().sleep(Duration::from_millis(120)).await?;
         let slept = palisade_sdk::now()?.saturating_sub(before);
         request.set_header("x-probe-slept", slept.as_millis().to_string())?;
+        Ok(())
+    }
+
+    /// Waits for a callout with a large value in the future, which a client that goes away must free.
+    pub(crate) async fn cancelled_call(&self, request: Request<Self>) -> Result<(), Reply> {
+        let ballast = black_box(vec![1_u8; BALLAST]);
+        self.ask_query(&request).await?;
+        Err(Reply::new(200, "probe_cancel").body(ballast.len().to_string()))
+    }
+
+    /// The same for many timers, each of which is small.
+    pub(crate) async fn cancelled_sleep(&self, request: Request<Self>) -> Result<(), Reply> {
+        let ballast = black_box(vec![1_u8; BALLAST]);
+        join_all((0..100).map(|_| request.handle().sleep(Duration::from_secs(600)))).await;
+        Err(Reply::new(200, "probe_cancel").body(ballast.len().to_string()))
+    }
+
+    /// Makes the callout that the query names, if it names one.
+    pub(crate) async fn ask_query(&self, request: &Request<Self>) -> Result<(), Reply> {
+        let query = query(request)?;
+        if query != "/" {
+            let answer = self.ask(request.handle(), &query).await;
+            answer.map_err(|error| Reply::new(503, "probe_call").body(error.to_string()))?;
+        }
         Ok(())
     }
 

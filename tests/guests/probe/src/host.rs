@@ -4,16 +4,13 @@ use crate::Probe;
 use palisade_sdk::matching::{Attributes, ClientIp};
 use palisade_sdk::random::{Seed, SeededMap, fill, generator};
 use palisade_sdk::{Reply, Request, now};
+use std::time::Duration;
 
 impl Probe {
     /// Uses each of them once and tells what came of it, a line each.
     pub(crate) fn host(&self, request: &Request<Self>) -> Result<(), Reply> {
         let mut lines = Vec::new();
-        let count = |old: Option<&[u8]>| {
-            let old = old.and_then(|old| old.try_into().ok()).map_or(0, u64::from_le_bytes);
-            Some(old.saturating_add(1).to_le_bytes().to_vec())
-        };
-        lines.push(format!("shared update: {:?}", self.requests.update(count)));
+        lines.push(format!("shared update: {:?}", self.requests.update(|old| Some(one_more(old)))));
         lines.push(format!("shared length: {:?}", self.requests.get().map(|value| value.map(|value| value.len()))));
 
         self.plugin.counter("counter", &[("kind", "test")]).add(3);
@@ -31,7 +28,8 @@ impl Probe {
         let handle = request.handle();
         handle.set_filter_state("palisade.probe", b"state")?;
         for path in [&["palisade.probe"][..], &["filter_state", "wasm.palisade.probe"], &["no_such_property"]] {
-            let value = handle.property(path).map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned()));
+            let value =
+                handle.property(path).map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned()));
             lines.push(format!("property {path:?}: {value:?}"));
         }
         lines.push(format!("plugin: {:?} {}", self.plugin.name(), self.plugin.config_sha256().len()));
@@ -39,6 +37,34 @@ impl Probe {
         log::debug!("the probe writes a debug line");
         Err(Reply::new(200, "probe_host").body(lines.join("\n")))
     }
+
+    /// Adds one to a number that all workers share, slowly, and answers with the number.
+    pub(crate) fn count(&self) -> Result<(), Reply> {
+        let mut counted = Vec::new();
+        let updated = self.requests.update(|old| {
+            // Long enough that the other workers come in between.
+            let began = now().unwrap_or_default();
+            while now().unwrap_or_default().saturating_sub(began) < Duration::from_micros(100) {}
+            counted = one_more(old);
+            Some(counted.clone())
+        });
+        updated.map_err(|error| Reply::new(500, "probe_count").body(error.to_string()))?;
+        let counted = counted.try_into().map_or(0, u64::from_le_bytes);
+        Err(Reply::new(200, "probe_count").body(counted.to_string()))
+    }
+}
+
+fn one_more(old: Option<&[u8]>) -> Vec<u8> {
+    let old = old.and_then(|old| old.try_into().ok()).map_or(0, u64::from_le_bytes);
+    old.saturating_add(1).to_le_bytes().to_vec()
+}
+
+/// The VM's memory, in pages of 64 KiB.
+pub(crate) fn memory_pages() -> usize {
+    #[cfg(target_arch = "wasm32")]
+    return core::arch::wasm32::memory_size::<0>();
+    #[cfg(not(target_arch = "wasm32"))]
+    return 0;
 }
 
 /// Reads the request's headers and the client's address when the request has long gone.

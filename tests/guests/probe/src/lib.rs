@@ -4,13 +4,17 @@
 
 mod bodies;
 mod callouts;
+mod held;
 mod host;
+mod together;
 
+use futures_util::future::join;
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
 use palisade_sdk::{
     Counter, Exchange, Filter, Handle, OnFailure, Phases, Plugin, Reply, Request, SharedKey, filter, phases,
 };
 use std::time::Duration;
+use together::SingleFlight;
 
 filter!(
     Probe,
@@ -25,6 +29,7 @@ struct Probe {
     config: Config,
     requests: SharedKey,
     background_runs: Counter,
+    flight: SingleFlight,
     plugin: Plugin,
 }
 
@@ -66,7 +71,7 @@ impl Filter for Probe {
         }
         let requests = plugin.shared("requests");
         let background_runs = plugin.counter("background_runs", &[("label", &config.label)]);
-        Ok(Self { config, requests, background_runs, plugin })
+        Ok(Self { config, requests, background_runs, flight: SingleFlight::default(), plugin })
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
@@ -76,6 +81,9 @@ impl Filter for Probe {
         match path.split('?').next().unwrap_or_default() {
             "/label" => self.label(request).await,
             "/host" => self.host(&request),
+            "/count" => self.count(),
+            "/memory" => Err(Reply::new(200, "probe_memory").body(host::memory_pages().to_string())),
+            "/panic" => panics(),
             "/headers" => headers(request).await,
             "/snapshot" => host::snapshot(request).await,
             "/reply" => Err(Reply::new(403, "probe_reply").header("x-probe", "reply")?.body("no")),
@@ -86,6 +94,10 @@ impl Filter for Probe {
             "/call/in-body" => self.call_in_body(request).await,
             "/call/in-response" => self.call_in_response(request).await,
             "/sleep" => self.sleep(request).await,
+            "/cancel/call" => self.cancelled_call(request).await,
+            "/cancel/sleep" => self.cancelled_sleep(request).await,
+            "/unordered" => self.unordered(request).await,
+            "/single-flight" => self.single_flight().await,
             "/stall" => std::future::pending().await,
             "/body/read" => bodies::read(request).await,
             "/body/rewrite" => bodies::rewrite(request).await,
@@ -99,21 +111,28 @@ impl Filter for Probe {
                 Err(Reply::new(418, "probe_response").body("replaced"))
             }
             "/response/status" => Ok(request.response().await.set_status(299)?),
+            "/response/status/without-body" => status_without_body(request).await,
             "/trailers" => bodies::trailers(request).await,
+            route if route.starts_with("/held/") => self.held(request, &path).await,
             _ => Ok(()),
         }
     }
 
     async fn background(&self, handle: Handle<Self>) {
-        while handle.sleep(Duration::from_millis(50)).await.is_ok() {
-            self.background_runs.increment();
-        }
+        let runs = async {
+            while handle.sleep(Duration::from_millis(50)).await.is_ok() {
+                self.background_runs.increment();
+            }
+        };
+        join(runs, self.fly(&handle)).await;
     }
 }
 
 impl Probe {
-    /// Which configuration serves this request, at its beginning and at its end.
-    async fn label(&self, request: Request<Self>) -> Result<(), Reply> {
+    /// Which configuration serves this request, after a callout where the query is its path.
+    async fn label(&self, mut request: Request<Self>) -> Result<(), Reply> {
+        request.set_header("x-probe-label", &self.config.label)?;
+        self.ask_query(&request).await?;
         let mut response = request.response().await;
         response.set_header("x-probe-label", &self.config.label)?;
         Ok(())
@@ -137,6 +156,22 @@ async fn headers(mut request: Request<Probe>) -> Result<(), Reply> {
     Ok(())
 }
 
+/// Tries to give a response with a body a status that allows none.
+async fn status_without_body(request: Request<Probe>) -> Result<(), Reply> {
+    let mut response = request.response().await;
+    let mut refused = 0_u32;
+    for status in [204, 205, 304] {
+        refused = refused.saturating_add(u32::from(response.set_status(status).is_err()));
+    }
+    response.set_header("x-probe-refused", refused.to_string())?;
+    Ok(())
+}
+
+#[expect(clippy::panic, reason = "what a filter must not do, to see what comes of it")]
+fn panics() -> ! {
+    panic!("the probe panics as it was told")
+}
+
 /// Tries to split a request and to desynchronise its framing; nothing of it may reach the upstream.
 fn split(mut request: Request<Probe>) -> Result<(), Reply> {
     let attempts = [
@@ -144,8 +179,24 @@ fn split(mut request: Request<Probe>) -> Result<(), Reply> {
         ("x-probe", b"a\nb"),
         ("x-probe", b"a\0b"),
         ("x-probe\r\nx-smuggled", b"1"),
+        ("x-probe", b"a\x01b"),
+        ("x-probe", b"a\x7Fb"),
+        ("x-probe", b" a"),
+        ("x-probe", b"a\t"),
         ("content-length", b"0"),
         ("transfer-encoding", b"chunked"),
+        ("host", b"evil"),
+        ("connection", b"x-probe"),
+        ("upgrade", b"websocket"),
+        ("te", b"trailers"),
+        ("keep-alive", b"timeout=5"),
+        ("proxy-connection", b"keep-alive"),
+        ("http2-settings", b"AAMAAABkAAQAAP__"),
+        (":method", b"GET /smuggled HTTP/1.1"),
+        (":path", b"/a HTTP/1.1"),
+        (":path", b"/a\tb"),
+        (":authority", b"a b"),
+        (":scheme", b"http x"),
         (":status", b"200"),
     ];
     let refused = attempts.iter().filter(|(name, value)| request.set_header(name, value).is_err()).count();

@@ -1,0 +1,69 @@
+//! Capability lists: what the host withholds from a filter never makes it let a request through.
+
+use crate::client::VERSIONS;
+use crate::guests::Guest;
+use crate::mesh::Setup;
+use palisade_testbed::{Answer, Request};
+use std::thread;
+use std::time::Duration;
+
+/// Long enough for a request that is let through to arrive.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Catches a build that does not know all that its module uses, and a filter that needs more.
+#[test]
+fn a_filter_works_under_a_list_of_what_its_module_uses() {
+    let mesh = Setup::new(Guest::Guard).withhold("nothing").start().unwrap();
+    for version in VERSIONS {
+        assert_eq!(version.exchange(mesh.addr(), &Request::post("/", "good")).unwrap().status, 200, "{version}");
+        assert_eq!(version.exchange(mesh.addr(), &Request::post("/", "evil")).unwrap().status, 403, "{version}");
+    }
+}
+
+/// Catches a refusal that the host does not send and that lets the request go on.
+#[test]
+fn a_request_is_held_when_its_refusal_cannot_be_sent() {
+    for hold_headers in [false, true] {
+        let setup = Setup::new(Guest::Guard).withhold("proxy_send_local_response").hold_headers(hold_headers);
+        let mesh = setup.start().unwrap();
+        for version in VERSIONS {
+            for trailers in [false, true] {
+                let case = format!("{version}, trailers {trailers}, allow_on_headers_stop_iteration {hold_headers}");
+                let by_header = Request::new("POST", "/by-header").header("x-kind", "evil");
+                for request in [by_header, Request::new("POST", "/by-body")] {
+                    let request = if trailers { request.trailer("x-end", "1") } else { request };
+                    let mut upload = version.upload(mesh.addr(), request).unwrap();
+                    for piece in ["an ev", "il body"] {
+                        upload.piece(piece).unwrap();
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                    upload.end().unwrap();
+                    assert!(upload.response_within(QUIET).is_err(), "{case}");
+                    let received = mesh.upstream.received();
+                    assert!(received.iter().all(|request| request.path != "/by-header"), "{case}: {received:?}");
+                    assert!(received.iter().all(|request| request.body.is_empty()), "{case}: {received:?}");
+                    assert!(received.iter().all(|request| request.ended.is_none()), "{case}: {received:?}");
+                }
+            }
+        }
+        assert!(mesh.envoy.log().contains("restricted"), "{}", mesh.envoy.log());
+    }
+}
+
+/// Catches a callout that is not sent and counts as answered.
+#[test]
+fn a_request_is_refused_when_its_callout_cannot_be_sent() {
+    let mesh = Setup::new(Guest::Probe).withhold("proxy_http_call").start().unwrap();
+    mesh.callouts.on("/allow", Answer::with_status(200));
+    for version in VERSIONS {
+        for method in ["GET", "POST"] {
+            let mut upload = version.upload(mesh.addr(), Request::new(method, "/call?/allow")).unwrap();
+            // Envoy may have answered already.
+            let _ = upload.piece("body").and_then(|()| upload.end());
+            let response = upload.response().unwrap();
+            assert_eq!(response.status, 503, "{version}");
+            assert!(response.text().contains("the call was not sent"), "{version} {response:?}");
+        }
+    }
+    assert_eq!((mesh.upstream.count(), mesh.callouts.count()), (0, 0));
+}

@@ -1,0 +1,76 @@
+//! Guests: the filters of `tests/guests/`, each built once and as the shipped filters are.
+
+use anyhow::{Result, anyhow};
+use palisade::build::{Source, Workspace, build};
+use palisade::lock::Module;
+use palisade_testbed::checkout;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guest {
+    /// Uses each ability of the SDK, one a request.
+    Probe,
+    /// Asks a cluster about each request, with nothing declared but `request_headers` and `http_call`.
+    Auth,
+    /// Asks as well and then reads the body, with nothing declared but `request_body` in addition.
+    Screen,
+    /// Refuses requests, with no phase but `request_headers` and `request_body`.
+    Guard,
+    /// Changes responses, with no phase but `request_headers`, `response_headers` and `response_body`.
+    Mask,
+}
+
+/// A module that Envoy can load, and what the build says about it.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) path: PathBuf,
+    pub(crate) module: Module,
+}
+
+/// A configuration of the probe, by what distinguishes it from another.
+pub(crate) fn labelled(label: &str) -> Value {
+    json!({"callouts": "callouts", "label": label})
+}
+
+impl Guest {
+    /// The name of the crate's folder and module, and of the plugin in Envoy's configuration.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Auth => "auth",
+            Self::Screen => "screen",
+            Self::Guard => "guard",
+            Self::Mask => "mask",
+        }
+    }
+
+    /// The configuration that it starts with.
+    pub(crate) fn configuration(self) -> Value {
+        match self {
+            Self::Probe => labelled("first"),
+            Self::Auth | Self::Screen => json!({"cluster": "callouts"}),
+            Self::Guard => json!({"word": "evil"}),
+            Self::Mask => json!({"word": "secret"}),
+        }
+    }
+
+    pub(crate) fn built(self) -> Result<&'static Built> {
+        static BUILT: [OnceLock<Result<Built>>; 5] = [const { OnceLock::new() }; 5];
+        let built = BUILT[self as usize].get_or_init(|| self.build());
+        built.as_ref().map_err(|error| anyhow!("building the guest {}: {error:#}", self.name()))
+    }
+
+    fn build(self) -> Result<Built> {
+        // They share the output's lock file.
+        static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+        let _turn = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let root = checkout::root()?;
+        let out = root.join("target/guests");
+        let source = Source::Guest(root.join("tests/guests").join(self.name()));
+        let modules = build(&Workspace::find()?, &source, &out)?;
+        let module = modules.into_iter().next().ok_or_else(|| anyhow!("the build gave no module"))?;
+        Ok(Built { path: out.join(&module.file), module })
+    }
+}

@@ -1,0 +1,50 @@
+//! Together: futures of one exchange side by side, and exchanges that wait for one another.
+
+use crate::mesh::Mesh;
+use palisade_testbed::{Answer, Request, http1, http2};
+use std::time::Duration;
+
+/// Catches a runtime without wakers: `FuturesUnordered` polls only what was woken.
+#[test]
+fn futures_of_one_exchange_are_each_woken() {
+    let mesh = Mesh::start(false).unwrap();
+    for delay in [0, 60, 250] {
+        mesh.callouts.on("/", Answer::with_status(204).delay(Duration::from_millis(delay)));
+        let text = http1::exchange(mesh.addr(), &Request::get("/unordered")).unwrap().text();
+        let mut ready: Vec<_> = text.split(' ').collect();
+        assert!(text.find("20").unwrap() < text.find("150").unwrap(), "{text}");
+        ready.sort_unstable();
+        assert_eq!(ready, ["150", "20", "204"]);
+    }
+}
+
+/// Catches wakers that wake only their own context, or not while another one is polled.
+#[test]
+fn many_exchanges_wait_for_one_callout_in_the_background() {
+    let mesh = Mesh::start(false).unwrap();
+    mesh.callouts.on("/", Answer::with_status(201).delay(Duration::from_millis(200)));
+    let mut connection = http2::Connection::open(mesh.addr()).unwrap();
+    let streams: Vec<_> =
+        (0..10).map(|_| connection.open_stream(&Request::get("/single-flight"), true).unwrap()).collect();
+    for stream in streams {
+        assert_eq!(stream.response().unwrap().text(), "Ok(201)");
+    }
+    assert_eq!(http1::exchange(mesh.addr(), &Request::get("/single-flight")).unwrap().text(), "Ok(201)");
+    assert_eq!(mesh.callouts.count(), 1);
+}
+
+/// Catches a waker that outlives its exchange and wakes whatever has its place.
+#[test]
+fn an_exchange_that_has_gone_is_woken_in_vain() {
+    let mesh = Mesh::start(false).unwrap();
+    mesh.callouts.on("/", Answer::with_status(201).delay(Duration::from_millis(200)));
+    let mut connection = http2::Connection::open(mesh.addr()).unwrap();
+    let mut open = || connection.open_stream(&Request::get("/single-flight"), true).unwrap();
+    let (mut gone, stays) = (open(), open());
+    while mesh.callouts.count() == 0 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    gone.reset(h2::Reason::CANCEL);
+    assert_eq!(stays.response().unwrap().text(), "Ok(201)");
+    assert_eq!(http1::exchange(mesh.addr(), &Request::get("/")).unwrap().status, 200);
+}
