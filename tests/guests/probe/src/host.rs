@@ -3,7 +3,7 @@
 use crate::Probe;
 use palisade_sdk::matching::{Attributes, ClientIp};
 use palisade_sdk::random::{Seed, SeededMap, fill, generator};
-use palisade_sdk::{Reply, Request, now};
+use palisade_sdk::{Reply, Request, UpdateError, now};
 use std::time::Duration;
 
 impl Probe {
@@ -41,13 +41,22 @@ impl Probe {
     /// Adds one to a number that all workers share, slowly, and answers with the number.
     pub(crate) fn count(&self) -> Result<(), Reply> {
         let mut counted = Vec::new();
-        let updated = self.requests.update(|old| {
-            // Long enough that the other workers come in between.
-            let began = now().unwrap_or_default();
-            while now().unwrap_or_default().saturating_sub(began) < Duration::from_micros(100) {}
-            counted = one_more(old);
-            Some(counted.clone())
-        });
+        let mut update = || {
+            self.requests.update(|old| {
+                // Long enough that the other workers come in between.
+                let began = now().unwrap_or_default();
+                while now().unwrap_or_default().saturating_sub(began) < Duration::from_micros(100) {}
+                counted = one_more(old);
+                Some(counted.clone())
+            })
+        };
+        // So much contention that one update may well lose all its tries.
+        let mut updated = update();
+        for _ in 0..100 {
+            if updated == Err(UpdateError::Contended) {
+                updated = update();
+            }
+        }
         updated.map_err(|error| Reply::new(500, "probe_count").body(error.to_string()))?;
         let counted = counted.try_into().map_or(0, u64::from_le_bytes);
         Err(Reply::new(200, "probe_count").body(counted.to_string()))
