@@ -69,6 +69,22 @@ host_functions! {
             timeout_ms: u32,
             token: *mut u32,
         );
+        fn proxy_grpc_call(
+            service: *const u8,
+            service_len: usize,
+            name: *const u8,
+            name_len: usize,
+            method: *const u8,
+            method_len: usize,
+            metadata: *const u8,
+            metadata_len: usize,
+            message: *const u8,
+            message_len: usize,
+            timeout_ms: u32,
+            token: *mut u32,
+        );
+        fn proxy_grpc_cancel(token: u32);
+        fn proxy_get_status(code: *mut u32, data: *mut *mut u8, len: *mut usize);
         fn proxy_get_shared_data(key: *const u8, key_len: usize, data: *mut *mut u8, len: *mut usize, cas: *mut u32);
         fn proxy_set_shared_data(key: *const u8, key_len: usize, data: *const u8, len: usize, cas: u32);
         fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32);
@@ -100,6 +116,7 @@ pub(crate) enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
     HttpCallBody = 4,
+    GrpcReceive = 5,
     PluginConfiguration = 7,
 }
 
@@ -139,7 +156,7 @@ impl Handed {
 }
 
 /// Writes one line to the host's log. There is nobody to tell when that fails.
-pub(crate) fn log(level: u32, message: &str) {
+pub fn log(level: u32, message: &str) {
     // SAFETY: pointer and length describe `message`.
     unsafe { raw::proxy_log(level, message.as_ptr(), message.len()) };
 }
@@ -168,7 +185,7 @@ pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
 }
 
 /// Makes the following host calls act on the given context; status 2 when it is gone.
-pub(crate) fn set_effective_context(id: u32) -> Result<(), HostError> {
+pub fn set_effective_context(id: u32) -> Result<(), HostError> {
     // SAFETY: no pointers.
     let status = unsafe { raw::proxy_set_effective_context(id) };
     HostError::check("proxy_set_effective_context", status)
@@ -293,6 +310,53 @@ pub(crate) fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout_ms: 
     HostError::check("proxy_http_call", status).map(|()| token)
 }
 
+/// Calls a method of a gRPC service and returns the token under which its end will come. `service` is a serialised
+/// `GrpcService`.
+pub(crate) fn grpc_call(
+    service: &[u8],
+    name: &str,
+    method: &str,
+    metadata: &[u8],
+    message: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, HostError> {
+    let mut token = 0;
+    // SAFETY: each pointer and length describe a live slice; `token` outlives the call.
+    let status = unsafe {
+        raw::proxy_grpc_call(
+            service.as_ptr(),
+            service.len(),
+            name.as_ptr(),
+            name.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    };
+    HostError::check("proxy_grpc_call", status).map(|()| token)
+}
+
+/// Gives up a gRPC call; status 1 when it has ended.
+pub(crate) fn grpc_cancel(token: u32) -> Result<(), HostError> {
+    // SAFETY: no pointers.
+    let status = unsafe { raw::proxy_grpc_cancel(token) };
+    HostError::check("proxy_grpc_cancel", status)
+}
+
+/// The message beside the status with which a gRPC call was closed, in the callback that says so.
+pub(crate) fn status_message() -> Result<Vec<u8>, HostError> {
+    let mut code = 0;
+    let mut handed = Handed::nothing();
+    // SAFETY: `code` and `handed` outlive the call.
+    let status = unsafe { raw::proxy_get_status(&raw mut code, &raw mut handed.data, &raw mut handed.len) };
+    handed.take("proxy_get_status", status)
+}
+
 /// The value of a key of the shared data and its compare-and-swap number; `None` when the key was never set.
 pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     let (mut handed, mut cas) = (Handed::nothing(), 0);
@@ -311,7 +375,7 @@ pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), H
 }
 
 /// Defines a metric (0 counter, 1 gauge, 2 histogram) and returns its id.
-pub(crate) fn define_metric(kind: u32, name: &str) -> Result<u32, HostError> {
+pub(crate) fn define_metric(kind: u32, name: &[u8]) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: `id` outlives the call; pointer and length describe `name`.
     let status = unsafe { raw::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };

@@ -38,13 +38,13 @@ pub trait Filter: Sized + 'static {
     /// dropped when the stream ends, and when the host or another filter answers a request in the upstream's place
     /// before it is complete.
     ///
-    /// To wait for something of another exchange or of the background task takes `http_call` or `sleep` among the
-    /// phases; without them a future that waits for no phase counts as stuck.
+    /// To wait for something of another exchange or of the background task takes `http_call`, `grpc_call` or `sleep`
+    /// among the phases; without them a future that waits for no phase counts as stuck.
     fn exchange(&self, exchange: Exchange<Self>) -> impl Future<Output = Result<(), Reply>>;
 
     /// Work beside the exchanges (refreshing, flushing): one task for each plugin configuration and worker, and for
-    /// Envoy's main thread. It runs in filters that declare `http_call` or `sleep`, and begins when the configuration
-    /// is taken up, also in the trial run that Envoy gives each configuration.
+    /// Envoy's main thread. It runs in filters that declare `http_call`, `grpc_call` or `sleep`, and begins when the
+    /// configuration is taken up, also in the trial run that Envoy gives each configuration.
     fn background(&self, _handle: Handle<Self>) -> impl Future<Output = ()> {
         std::future::ready(())
     }

@@ -2,11 +2,13 @@
 
 use crate::abi;
 use crate::filter::Filter;
+use crate::grpc_call::GrpcCall;
 use crate::http_call::HttpCall;
 use crate::phases::declared;
 use crate::runtime::stream::Stream;
 use crate::runtime::timers::Sleeper;
 use crate::status::HostError;
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -52,10 +54,24 @@ impl<F: Filter> Handle<F> {
         abi::set_property(name.as_bytes(), value)
     }
 
+    /// Counts a failure that the filter has got over, and logs the first of this configuration and worker. What a
+    /// filter returns as its error is counted without it.
+    pub fn report(&self, what: &dyn Display) {
+        self.stream.root.report(what);
+    }
+
     /// A request to one of the host's clusters, with a deadline.
     pub fn http_call(&self, cluster: &str) -> HttpCall {
         declared!(F, "http_call");
         HttpCall::new(self.stream.clone(), cluster)
+    }
+
+    /// A unary call of a method, such as `ShouldRateLimit`, of a gRPC service, such as
+    /// `envoy.service.ratelimit.v3.RateLimitService`, at one of the host's clusters, with a deadline. The cluster must
+    /// speak HTTP/2.
+    pub fn grpc_call(&self, cluster: &str, service: &str, method: &str) -> GrpcCall {
+        declared!(F, "grpc_call");
+        GrpcCall::new(self.stream.clone(), cluster, service, method)
     }
 
     /// Waits at least this long, and at least a millisecond, unless the host's clock is set forward meanwhile.

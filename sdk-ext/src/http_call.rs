@@ -3,11 +3,11 @@
 use crate::abi::{self, Buffer, Map};
 use crate::headers::{self, HeaderError, HeaderMap, Write};
 use crate::matching::Field;
-use crate::runtime::calls::Call;
+use crate::runtime::calls::deadline;
 use crate::runtime::stream::Stream;
+use crate::shell::{self, HttpRequest};
 use crate::status::{HostError, Status};
 use std::fmt;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -74,31 +74,20 @@ impl HttpCall {
     ///
     /// There is no answer of the cluster's: [`CallError`] says whether it may help to try again.
     pub async fn send(self) -> Result<Answer, CallError> {
-        let lines = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        let token = abi::http_call(&self.cluster, &headers::encode(lines), &self.body, milliseconds(self.timeout))
-            .map_err(CallError::NotSent)?;
-        let call = Rc::new(Call::new(self.max_body));
-        self.stream.root.calls.insert(token, call.clone());
-        let _waiting = Waiting { stream: &self.stream, token };
-        poll_fn(|context| call.poll(context)).await
+        let token = self.dispatch().map_err(CallError::NotSent)?;
+        // The host has no way to cancel an HTTP call.
+        self.stream.root.http_calls.answer(token, self.max_body, || {}).await
     }
-}
 
-/// A call that leaves the table when its future is dropped.
-struct Waiting<'a> {
-    stream: &'a Stream,
-    token: u32,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.stream.root.calls.remove(self.token);
+    fn dispatch(&self) -> Result<u32, HostError> {
+        shell::http_call(&HttpRequest {
+            root: self.stream.root.id,
+            cluster: &self.cluster,
+            headers: &self.headers,
+            body: &self.body,
+            timeout_ms: deadline(self.timeout),
+        })
     }
-}
-
-/// A timeout for the host: 0 would mean none, and `u32::MAX` is refused.
-fn milliseconds(timeout: Duration) -> u32 {
-    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).clamp(1, i32::MAX.unsigned_abs())
 }
 
 /// What a cluster answered.
@@ -195,14 +184,6 @@ mod tests {
 
     fn judged(lines: &[(&str, &str)]) -> Result<Answer, CallError> {
         judge(HeaderMap::from_lines(lines.iter().map(|(name, value)| (*name, value.as_bytes()))), Vec::new())
-    }
-
-    #[test]
-    fn a_deadline_is_never_zero_and_never_infinite() {
-        assert_eq!(milliseconds(Duration::ZERO), 1);
-        assert_eq!(milliseconds(Duration::from_micros(10)), 1);
-        assert_eq!(milliseconds(Duration::from_millis(20)), 20);
-        assert_eq!(milliseconds(Duration::MAX), i32::MAX.unsigned_abs());
     }
 
     #[test]

@@ -62,16 +62,19 @@
 pub mod config;
 pub mod exchange;
 pub mod matching;
+pub mod metrics;
 pub mod random;
+#[doc(hidden)]
+pub mod shell;
 
 mod abi;
 mod direction;
 mod filter;
+mod grpc_call;
 mod handle;
 mod headers;
 mod http_call;
 mod log;
-mod metrics;
 mod module;
 mod phases;
 mod plugin;
@@ -82,6 +85,7 @@ mod status;
 
 pub use exchange::{Exchange, Request, Response};
 pub use filter::{Filter, OnFailure};
+pub use grpc_call::{GrpcAnswer, GrpcCall, GrpcError, GrpcStatus};
 pub use handle::{Handle, now};
 pub use headers::{HeaderError, HeaderMap};
 pub use http_call::{Answer, CallError, HttpCall};
@@ -91,8 +95,3 @@ pub use plugin::Plugin;
 pub use reply::{ExchangeError, Reply};
 pub use shared_data::{SharedKey, UpdateError};
 pub use status::{HostError, Status};
-
-#[doc(hidden)]
-pub use abi::allocate;
-#[doc(hidden)]
-pub use runtime::Runtime;

@@ -29,19 +29,19 @@ impl Log for HostLog {
 }
 
 /// Makes the `log` macros and panics write to the host's log. To install it twice changes nothing.
-pub(crate) fn install() {
+pub fn install() {
     let _ = log::set_logger(&HostLog);
     #[cfg(target_arch = "wasm32")]
     std::panic::set_hook(Box::new(|info| abi::log(5, &info.to_string())));
 }
 
 /// Takes over the host's level; while the host does not tell it, `info` as in Envoy's default.
-pub(crate) fn refresh() {
+pub fn refresh() {
     log::set_max_level(abi::log_level().map_or(LevelFilter::Info, filter));
 }
 
 /// Takes over the host's level from time to time, as streams begin.
-pub(crate) fn follow() {
+pub fn follow() {
     STREAMS.with(|streams| match streams.get() {
         0 => {
             streams.set(FOLLOW_EVERY);

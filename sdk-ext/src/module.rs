@@ -3,9 +3,9 @@
 /// Makes a wasm module of one filter: the marker of ABI 0.2.1, and exactly those callbacks that its phases need.
 ///
 /// `phases` is the same list as [`Filter::PHASES`](crate::Filter::PHASES); a difference does not compile. A filter
-/// that waits (`http_call`, `sleep`) also gets the body and trailers callbacks of each direction that it takes part
-/// in, and one that reads bodies the trailers callback: without them Envoy would release a held message when its body
-/// or trailers come.
+/// whose exchanges wait (`http_call`, `grpc_call` or `sleep`, and not behind `background`) also gets the body and trailers
+/// callbacks of each direction that it takes part in, and one that reads bodies the trailers callback: without them Envoy
+/// would release a held message when its body or trailers come.
 ///
 /// ```text
 /// palisade_sdk::filter!(Auth, phases: [request_headers, http_call]);
@@ -18,12 +18,18 @@ macro_rules! filter {
             assert!(DECLARED.same($crate::phases![$($phase),*]), "filter! and Filter::PHASES name different phases");
             assert!(
                 DECLARED.are_complete(),
-                "a body or trailers phase needs the headers of its side, and a response phase needs request_headers"
+                "a body or trailers phase needs the headers of its side, a response phase needs request_headers, and \
+                 background an event that it waits for"
             );
         };
 
+        /// Smaller than the standard library's allocator, and it joins what is freed all the same.
+        #[cfg(target_arch = "wasm32")]
+        #[global_allocator]
+        static MEMORY: $crate::shell::memory::WasmDynamicTalc = $crate::shell::memory::new_wasm_dynamic_allocator();
+
         thread_local! {
-            static RUNTIME: $crate::Runtime<$filter> = const { $crate::Runtime::new() };
+            static RUNTIME: $crate::shell::Runtime<$filter> = const { $crate::shell::Runtime::new() };
         }
 
         /// The host's marker of the ABI's version.
@@ -33,12 +39,22 @@ macro_rules! filter {
         /// The host asks for memory in which to hand over a value.
         #[unsafe(no_mangle)]
         pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-            $crate::allocate(size)
+            $crate::shell::allocate(size)
         }
 
-        $crate::export!(proxy_on_context_create(id: u32, root: u32) => |runtime| runtime.context_create(id, root));
-        $crate::export!(proxy_on_configure(root: u32, size: usize) -> u32
-            => |runtime| u32::from(runtime.configure(root, size)));
+        $crate::export!(proxy_on_context_create(id: u32, root: u32) => |runtime| {
+            if root == 0 {
+                $crate::shell::log::install();
+            } else {
+                $crate::shell::log::follow();
+                runtime.stream_create(id, root);
+            }
+        });
+        $crate::export!(proxy_on_configure(root: u32, size: usize) -> u32 => |runtime| {
+            $crate::shell::log::refresh();
+            u32::from(runtime.configure(root, size))
+        });
+        $crate::phase!(background: $($phase)*);
         $crate::phase!(delete: $($phase)*);
         $crate::phase!(request_headers: $($phase)*);
         $crate::phase!(request_body: $($phase)*);
@@ -47,6 +63,7 @@ macro_rules! filter {
         $crate::phase!(response_body: [$($phase)*] $($phase)*);
         $crate::phase!(response_trailers: [$($phase)*] $($phase)*);
         $crate::phase!(http_call: $($phase)*);
+        $crate::phase!(grpc_call: $($phase)*);
         $crate::phase!(sleep: $($phase)*);
     };
 }
@@ -75,6 +92,24 @@ macro_rules! phase {
         $crate::export!(proxy_on_delete(id: u32) => |runtime| runtime.delete(id));
     };
 
+    // What stands behind `background` holds no message.
+    (request_body: background $($rest:ident)*) => {};
+    (request_trailers: background $($rest:ident)*) => {};
+    (response_body: $all:tt background $($rest:ident)*) => {};
+    (response_trailers: $all:tt background $($rest:ident)*) => {};
+    (background: background $($event:ident)+) => { $($crate::phase!(event: $event);)+ };
+    (background: background) => { compile_error!("name the events that the background task waits for behind `background`"); };
+    (background: http_call $($rest:ident)*) => { $crate::phase!(no_background: $($rest)*); };
+    (background: grpc_call $($rest:ident)*) => { $crate::phase!(no_background: $($rest)*); };
+    (background: sleep $($rest:ident)*) => { $crate::phase!(no_background: $($rest)*); };
+    (no_background: background $($rest:ident)*) => {
+        compile_error!("exchanges wait as well, by what stands before `background`: leave it out");
+    };
+    (event: http_call) => {};
+    (event: grpc_call) => {};
+    (event: sleep) => {};
+    (event: $other:ident) => { compile_error!("only http_call, grpc_call and sleep stand behind `background`"); };
+
     (request_headers: request_headers $($rest:ident)*) => {
         $crate::export!(proxy_on_request_headers(id: u32, _headers: usize, end: u32) -> u32
             => |runtime| runtime.request_headers(id, end != 0));
@@ -84,6 +119,7 @@ macro_rules! phase {
             => |runtime| runtime.request_body(id, size, end != 0));
     };
     (request_body: http_call $($rest:ident)*) => { $crate::phase!(request_body: request_body); };
+    (request_body: grpc_call $($rest:ident)*) => { $crate::phase!(request_body: request_body); };
     (request_body: sleep $($rest:ident)*) => { $crate::phase!(request_body: request_body); };
 
     (request_trailers: request_trailers $($rest:ident)*) => {
@@ -93,6 +129,7 @@ macro_rules! phase {
     // Without this callback Envoy would release a held body when its trailers come.
     (request_trailers: request_body $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
     (request_trailers: http_call $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
+    (request_trailers: grpc_call $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
     (request_trailers: sleep $($rest:ident)*) => { $crate::phase!(request_trailers: request_trailers); };
 
     (response_headers: response_headers $($rest:ident)*) => {
@@ -105,6 +142,7 @@ macro_rules! phase {
             => |runtime| runtime.response_body(id, size, end != 0));
     };
     (response_body: [$($all:ident)*] http_call $($rest:ident)*) => { $crate::phase!(hold_response_body: $($all)*); };
+    (response_body: [$($all:ident)*] grpc_call $($rest:ident)*) => { $crate::phase!(hold_response_body: $($all)*); };
     (response_body: [$($all:ident)*] sleep $($rest:ident)*) => { $crate::phase!(hold_response_body: $($all)*); };
     (response_body: $all:tt $other:ident $($rest:ident)*) => { $crate::phase!(response_body: $all $($rest)*); };
     (response_body: $all:tt) => {};
@@ -116,6 +154,7 @@ macro_rules! phase {
     };
     (response_trailers: $all:tt response_body $($rest:ident)*) => { $crate::phase!(response_trailers: [] response_trailers); };
     (response_trailers: [$($all:ident)*] http_call $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
+    (response_trailers: [$($all:ident)*] grpc_call $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
     (response_trailers: [$($all:ident)*] sleep $($rest:ident)*) => { $crate::phase!(hold_response_trailers: $($all)*); };
     (response_trailers: $all:tt $other:ident $($rest:ident)*) => { $crate::phase!(response_trailers: $all $($rest)*); };
     (response_trailers: $all:tt) => {};
@@ -127,10 +166,20 @@ macro_rules! phase {
         $crate::export!(proxy_on_http_call_response(root: u32, token: u32, headers: usize, size: usize, _trailers: usize)
             => |runtime| runtime.http_call_response(root, token, headers, size));
     };
+    (grpc_call: grpc_call $($rest:ident)*) => {
+        $crate::export!(proxy_on_grpc_receive(root: u32, token: u32, size: usize)
+            => |runtime| runtime.grpc_receive(root, token, size));
+        $crate::export!(proxy_on_grpc_close(root: u32, token: u32, code: u32)
+            => |runtime| runtime.grpc_close(root, token, code));
+    };
     // A held message may have to go on in a later callback.
     (sleep: http_call $($rest:ident)*) => { $crate::phase!(sleep: sleep); };
+    (sleep: grpc_call $($rest:ident)*) => { $crate::phase!(sleep: sleep); };
     (sleep: sleep $($rest:ident)*) => {
-        $crate::export!(proxy_on_tick(root: u32) => |runtime| runtime.tick(root));
+        $crate::export!(proxy_on_tick(root: u32) => |runtime| {
+            $crate::shell::log::refresh();
+            runtime.tick(root);
+        });
     };
 
     ($name:ident: $other:ident $($rest:ident)*) => { $crate::phase!($name: $($rest)*); };

@@ -2,7 +2,7 @@
 
 /// The callbacks that a filter declares: the phases that it takes part in and the events that it awaits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Phases(u8);
+pub struct Phases(u16);
 
 impl Phases {
     /// No callback at all.
@@ -24,10 +24,13 @@ impl Phases {
             b"response_body" => 4,
             b"response_trailers" => 5,
             b"http_call" => 6,
-            b"sleep" => 7,
+            b"grpc_call" => 7,
+            b"sleep" => 8,
+            b"end" => 9,
+            b"background" => 10,
             _ => panic!(
                 "no such phase: request_headers, request_body, request_trailers, response_headers, response_body, \
-                 response_trailers, http_call or sleep"
+                 response_trailers, http_call, grpc_call, sleep, end or background"
             ),
         };
         Self(1 << bit)
@@ -45,13 +48,20 @@ impl Phases {
         self.0 & other.0 == other.0
     }
 
-    /// Whether each phase has those that must come before it: a body and trailers the headers of their side, and a
-    /// response the request, where its exchange begins.
+    /// Whether each phase has those that must come before it: a body and trailers the headers of their side, a
+    /// response the request, where its exchange begins, and `background` an event.
     #[must_use]
     pub const fn are_complete(self) -> bool {
         let request = self.0 & 0b000_001 != 0;
         let response = self.0 & 0b001_000 != 0;
-        (request || self.0 & 0b111_110 == 0) && (response || self.0 & 0b110_000 == 0)
+        let background = self.has(Self::named("background"));
+        (request || self.0 & 0b111_110 == 0) && (response || self.0 & 0b110_000 == 0) && (!background || self.waits())
+    }
+
+    /// Whether events are among them that the filter waits for.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        self.has(Self::named("http_call")) || self.has(Self::named("grpc_call")) || self.has(Self::named("sleep"))
     }
 
     /// Whether the two declare the same.
@@ -64,7 +74,9 @@ impl Phases {
 /// A list of phases and events, by name.
 ///
 /// `request_headers`, `request_body`, `request_trailers`, `response_headers`, `response_body` and
-/// `response_trailers` are phases of the stream; `http_call` and `sleep` are events that a filter waits for.
+/// `response_trailers` are phases of the stream, and `end` is when all of it is over; `http_call`, `grpc_call` and `sleep`
+/// are events that a filter waits for. Where they stand behind `background`, only its background task waits for them: they
+/// hold no message then, and need no callbacks for bodies and trailers.
 #[macro_export]
 macro_rules! phases {
     ($($phase:ident),* $(,)?) => {

@@ -3,9 +3,14 @@
 use crate::abi;
 use crate::filter::Filter;
 use crate::handle;
-use crate::metrics::{Counter, Gauge, Histogram};
+use crate::labels;
+use crate::metrics::{self, Counter, Family, Gauge, Histogram, Kind as _, Labels};
 use crate::shared_data::SharedKey;
 use sha2::{Digest, Sha256};
+
+/// What runs.
+#[allow(unsafe_code, reason = "an attribute that names a section of the module")]
+const CONFIGURED: &Labels<2> = labels!["version", "config"];
 
 /// One plugin configuration: its name in the host's configuration, and what belongs to it.
 #[derive(Clone, Debug)]
@@ -41,20 +46,38 @@ impl Plugin {
 
     /// A counter `palisade.<filter>.<name>`.
     #[must_use]
-    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
-        Counter::new(self.filter, name, labels)
+    pub fn counter(&self, name: &str) -> Counter {
+        Counter::new(metrics::name(self.filter, name))
     }
 
     /// A gauge `palisade.<filter>.<name>`.
     #[must_use]
-    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Gauge {
-        Gauge::new(self.filter, name, labels)
+    pub fn gauge(&self, name: &str) -> Gauge {
+        Gauge::new(metrics::name(self.filter, name))
     }
 
     /// A histogram `palisade.<filter>.<name>`.
     #[must_use]
-    pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Histogram {
-        Histogram::new(self.filter, name, labels)
+    pub fn histogram(&self, name: &str) -> Histogram {
+        Histogram::new(metrics::name(self.filter, name))
+    }
+
+    /// Counters `palisade.<filter>.<name>`, told apart by [`labels!`].
+    #[must_use]
+    pub fn counters<const N: usize>(&self, name: &str, labels: &'static Labels<N>) -> Family<Counter, N> {
+        Family::new(metrics::name(self.filter, name), labels)
+    }
+
+    /// Gauges `palisade.<filter>.<name>`, told apart by [`labels!`].
+    #[must_use]
+    pub fn gauges<const N: usize>(&self, name: &str, labels: &'static Labels<N>) -> Family<Gauge, N> {
+        Family::new(metrics::name(self.filter, name), labels)
+    }
+
+    /// Histograms `palisade.<filter>.<name>`, told apart by [`labels!`].
+    #[must_use]
+    pub fn histograms<const N: usize>(&self, name: &str, labels: &'static Labels<N>) -> Family<Histogram, N> {
+        Family::new(metrics::name(self.filter, name), labels)
     }
 
     /// A key of the data that all workers share: `palisade/<filter>/<plugin name>/<key>`.
@@ -70,6 +93,7 @@ impl Plugin {
         abi::log(2, &format!("{filter} {version}: plugin {name:?} takes up configuration sha256:{config_sha256}"));
         let short = config_sha256.get(..12).unwrap_or(config_sha256);
         let now = handle::now().unwrap_or_default().as_secs();
-        self.gauge("configured", &[("version", version), ("config", short)]).set(now);
+        let name = CONFIGURED.name(&metrics::name(filter, "configured"), [version, short]);
+        Gauge::new(name).set(now);
     }
 }

@@ -51,6 +51,16 @@ impl Seed {
         fill(&mut low)?;
         Ok(Self(u64::from_le_bytes(high), u64::from_le_bytes(low)))
     }
+
+    /// A seed that somebody else drew.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        Self(bits as u64, (bits >> 64) as u64)
+    }
+
+    pub(crate) fn to_bytes(&self) -> [u8; 16] {
+        (u128::from(self.0) | u128::from(self.1) << 64).to_le_bytes()
+    }
 }
 
 impl BuildHasher for Seed {

@@ -25,6 +25,11 @@ impl SharedKey {
         Self { key: ["palisade", filter, plugin, key].join("/") }
     }
 
+    /// The key of what the workers have to agree on about a metric, by the metric's name. No plugin's key begins so.
+    pub(crate) fn of_metric(name: &[u8]) -> Self {
+        Self { key: String::from_utf8_lossy(name).into_owned() }
+    }
+
     /// The value; `None` when it was never set.
     ///
     /// # Errors

@@ -87,6 +87,11 @@ impl<'a> Object<'a> {
         None
     }
 
+    /// The path of a field, for an error about another one.
+    pub fn path_of(&self, name: &str) -> String {
+        self.path.field(name).text()
+    }
+
     fn report_missing(&self, name: &str) {
         self.report(&["missing field \"", name, "\""]);
     }

@@ -1,7 +1,7 @@
 //! Rules: the first that matches a request says what a filter does.
 
 use super::{FromConfig, FromFields, Node, Object};
-use crate::matching::{Attributes, ClientIp, Matcher, Needs, RequestView, Verdict};
+use crate::matching::{Attributes, Matcher, RequestView, Verdict};
 
 /// The fields `rules` and `rule_by_route` of a filter's config.
 ///
@@ -108,13 +108,6 @@ impl<T> Rules<T> {
     /// The rules in the order of the config.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Rule<T>> {
         self.rules.iter()
-    }
-
-    /// Adds the headers that [`choose`](Self::choose) reads at most.
-    pub fn needs(&self, client_ip: &ClientIp, needs: &mut Needs) {
-        for rule in &self.rules {
-            rule.matcher.needs(client_ip, needs);
-        }
     }
 
     fn by_route<A: Attributes>(

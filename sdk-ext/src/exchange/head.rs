@@ -8,9 +8,11 @@ use crate::filter::Filter;
 use crate::handle::{self, Handle};
 use crate::headers::{self, HeaderError, HeaderMap, Write};
 use crate::matching::{Attributes, Field};
+use crate::phases::declared;
 use crate::reply;
 use crate::status::HostError;
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 
 /// The headers of a request or response. They are held as long as the filter works with them, and go on when it
@@ -113,6 +115,18 @@ impl<F: Filter, S: Side> Head<F, S> {
             self.handle.stream.flow(S::DIRECTION).rewrite();
         }
         Ok(Body::new(self.handle))
+    }
+
+    /// Lets the whole exchange pass and waits until it is over, in whatever way: answered, broken off, or refused by
+    /// another filter. What comes back is the way to the host, which still knows the stream's properties (the
+    /// `code` of the `response`, for one), but for those that come from headers.
+    pub async fn end(self) -> Handle<F> {
+        declared!(F, "end");
+        let stream = &self.handle.stream;
+        stream.request.release();
+        stream.response.release();
+        poll_fn(|context| stream.end.poll(context)).await;
+        self.handle
     }
 
     /// The way to the host.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::{Attributes, Field, Needs};
+use super::{Attributes, Field};
 use crate::config::{FromConfig, FromFields, Node, Object};
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
@@ -70,13 +70,6 @@ impl ClientIp {
                 let mask = u128::MAX.checked_shr(self.ipv6_prefix).map_or(u128::MAX, |rest| !rest);
                 Ipv6Addr::from_bits(v6.to_bits() & mask).into()
             }
-        }
-    }
-
-    /// Adds the headers that [`resolve`](Self::resolve) reads at most.
-    pub fn needs(&self, needs: &mut Needs) {
-        if !matches!(self.trust, Trust::Nobody) {
-            needs.add(X_FORWARDED_FOR);
         }
     }
 

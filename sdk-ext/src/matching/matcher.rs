@@ -4,7 +4,7 @@ use super::host::HostPattern;
 use super::names::{self, non_empty};
 use super::path::PathPattern;
 use super::text::TextTest;
-use super::{Attributes, Cidr, ClientIp, Field, Needs, RequestView, Selector};
+use super::{Attributes, Cidr, Field, RequestView, Selector};
 use crate::config::{FromConfig, FromFields, Node, Object};
 
 /// Which requests a rule is about: all conditions must hold. The default has none and matches every request.
@@ -56,21 +56,6 @@ impl Matcher {
             }
         }
         Ok(Verdict::Match)
-    }
-
-    /// Adds the headers that [`evaluate`](Self::evaluate) reads at most.
-    pub fn needs(&self, client_ip: &ClientIp, needs: &mut Needs) {
-        for condition in &self.conditions {
-            match condition {
-                Condition::Path(_) | Condition::Query(..) => needs.add(":path"),
-                Condition::Methods(_) => needs.add(":method"),
-                Condition::Hosts(_) => needs.add(":authority"),
-                Condition::Header(name, _) => needs.add(name),
-                Condition::Value(selector, _) => selector.needs(client_ip, needs),
-                Condition::ClientIp(_) => client_ip.needs(needs),
-                Condition::Not(matcher) => matcher.needs(client_ip, needs),
-            }
-        }
     }
 
     fn evaluate_opposite<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {

@@ -23,7 +23,6 @@ mod forms;
 mod host;
 mod matcher;
 mod names;
-mod needs;
 mod path;
 mod pattern;
 mod request;
@@ -35,7 +34,6 @@ mod text;
 pub use attributes::{Attributes, Field};
 pub use client_ip::{Cidr, ClientIp};
 pub use matcher::{Matcher, Verdict};
-pub use needs::Needs;
 pub use request::{IDENTITY, RequestView};
 pub use selector::{Selection, Selector};
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::names::{self, non_empty};
-use super::{Attributes, ClientIp, Field, Needs, RequestView};
+use super::{Attributes, Field, RequestView};
 use crate::config::{FromConfig, FromFields, Node, Object};
 
 /// How long the path of a property may be.
@@ -64,22 +64,6 @@ impl Selector {
             next = selector.fallback.as_deref();
         }
         Ok(Selection { value: None, ambiguous })
-    }
-
-    /// Adds the headers that [`select`](Self::select) reads at most.
-    pub fn needs(&self, client_ip: &ClientIp, needs: &mut Needs) {
-        match &self.source {
-            Source::Header(name) => needs.add(name),
-            Source::Cookie(_) => needs.add("cookie"),
-            Source::Query(_) | Source::PathSegment(_) => needs.add(":path"),
-            Source::ClientIp => client_ip.needs(needs),
-            Source::Method => needs.add(":method"),
-            Source::Host => needs.add(":authority"),
-            Source::Claim(_) | Source::Route | Source::Property(_) | Source::Literal(_) => {}
-        }
-        if let Some(fallback) = &self.fallback {
-            fallback.needs(client_ip, needs);
-        }
     }
 }
 

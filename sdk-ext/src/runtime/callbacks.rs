@@ -8,27 +8,21 @@ use crate::config::{self, ConfigErrors};
 use crate::direction::Direction;
 use crate::exchange::Exchange;
 use crate::filter::Filter;
+use crate::grpc_call::{self, GrpcAnswer, GrpcError};
 use crate::handle::{self, Handle};
-use crate::http_call;
-use crate::log;
+use crate::http_call::{self, CallError};
 use crate::plugin::Plugin;
 use std::rc::Rc;
 use std::time::Duration;
 
 impl<F: Filter> Runtime<F> {
-    /// `proxy_on_context_create`
-    pub fn context_create(&self, id: u32, root: u32) {
-        if root == 0 {
-            log::install();
-        } else {
-            self.created.set((id, root));
-            log::follow();
-        }
+    /// `proxy_on_context_create`, for a stream
+    pub fn stream_create(&self, id: u32, root: u32) {
+        self.created.set((id, root));
     }
 
     /// `proxy_on_configure`
     pub fn configure(&self, root: u32, size: usize) -> bool {
-        log::refresh();
         match self.take_config(root, size) {
             Ok(()) => true,
             Err(errors) => {
@@ -50,7 +44,7 @@ impl<F: Filter> Runtime<F> {
         let replaced = self.take_root(id);
         self.roots.borrow_mut().push(root.clone());
         drop(replaced);
-        if waits::<F>() {
+        if const { F::PHASES.waits() } {
             let stream = Rc::new(Stream::new(id, state));
             let handle = Handle::new(stream.clone());
             let future = Box::pin(async move {
@@ -64,7 +58,7 @@ impl<F: Filter> Runtime<F> {
 
     /// `proxy_on_delete`
     pub fn delete(&self, id: u32) {
-        let task = self.take(id);
+        let task = self.take(id).map(|task| self.end(task));
         let root = self.take_root(id);
         drop((task, root));
         self.wake_others_than(0);
@@ -125,17 +119,39 @@ impl<F: Filter> Runtime<F> {
 
     /// `proxy_on_http_call_response`, which comes on the root context
     pub fn http_call_response(&self, root: u32, token: u32, headers: usize, body_size: usize) {
-        let call = self.root(root).and_then(|root| root.state.calls.remove(token));
+        let call = self.root(root).and_then(|root| root.state.http_calls.remove(token));
         if let Some(call) = call {
-            call.answer(http_call::read_answer(headers, body_size, call.max_body));
+            call.answer(http_call::read_answer(headers, body_size, call.limit));
             self.wake_others_than(0);
         }
     }
 
+    /// `proxy_on_grpc_receive`, which comes on the root context
+    pub fn grpc_receive(&self, root: u32, token: u32, size: usize) {
+        self.grpc_ended(root, token, |max_message| grpc_call::read_answer(size, max_message));
+    }
+
+    /// `proxy_on_grpc_close`, which comes on the root context, and for no call whose message was received
+    pub fn grpc_close(&self, root: u32, token: u32, code: u32) {
+        self.grpc_ended(root, token, |_| Err(grpc_call::read_close(code)));
+    }
+
+    /// The answer to a call will never come.
+    pub fn call_lost(&self, root: u32, token: u32) {
+        let Some(root) = self.root(root) else { return };
+        if let Some(call) = root.state.http_calls.remove(token) {
+            call.answer(Err(CallError::Unreachable));
+        }
+        if let Some(call) = root.state.grpc_calls.remove(token) {
+            call.answer(Err(GrpcError::Unreachable));
+        }
+        self.wake_others_than(0);
+    }
+
     /// `proxy_on_tick`
     pub fn tick(&self, id: u32) {
-        log::refresh();
         let Some(root) = self.root(id) else { return };
+        root.state.timers.ticked();
         let now = match abi::current_time() {
             Ok(time) => root.state.timers.advance(Duration::from_nanos(time)),
             Err(error) => return root.state.report(&error),
@@ -159,6 +175,14 @@ impl<F: Filter> Runtime<F> {
             true => Task::new(stream, Some(future)),
             false => Task::at_once(stream, future),
         })
+    }
+
+    fn grpc_ended(&self, root: u32, token: u32, read: impl FnOnce(usize) -> Result<GrpcAnswer, GrpcError>) {
+        let call = self.root(root).and_then(|root| root.state.grpc_calls.remove(token));
+        if let Some(call) = call {
+            call.answer(read(call.limit));
+            self.wake_others_than(0);
+        }
     }
 
     fn body(&self, id: u32, direction: Direction, size: usize, end_of_stream: bool) -> u32 {

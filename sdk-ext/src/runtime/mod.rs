@@ -7,6 +7,7 @@
 
 mod callbacks;
 pub(crate) mod calls;
+mod end;
 pub(crate) mod flow;
 mod ready;
 mod refusal;
@@ -19,6 +20,7 @@ use crate::direction::Direction;
 use crate::filter::{Filter, OnFailure};
 use crate::phases::Phases;
 use crate::reply::{Answer, ExchangeError, Kind, Reply};
+use crate::shell;
 use crate::status::Status;
 use refusal::{failure, send};
 use root::RootState;
@@ -27,7 +29,6 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 use stream::{Stream, Task};
 
 /// What a callback answers: the stream goes on.
@@ -77,12 +78,24 @@ impl<F: Filter> Runtime<F> {
     fn wake(&self, id: u32) {
         let Some(task) = self.take(id) else { return };
         match abi::set_effective_context(id) {
-            Ok(()) => drop(self.drive(task, None)),
+            Ok(()) if shell::answers(&task.stream) => drop(self.drive(task, None)),
+            Ok(()) => self.wake_later(task),
             // A context that is gone takes its future along.
             Err(error) if error.status == Status::BadArgument => {}
             Err(error) => {
                 task.stream.root.report(&error);
                 self.put(task);
+            }
+        }
+    }
+
+    /// Polls a future in a callback in which it gets the answers to its calls; where there is to be none, at once.
+    fn wake_later(&self, task: Task) {
+        match task.stream.wake_in_tick() {
+            Ok(()) => self.put(task),
+            Err(error) => {
+                task.stream.root.report(&error);
+                self.drive(task, None);
             }
         }
     }
@@ -99,9 +112,10 @@ impl<F: Filter> Runtime<F> {
             woken = true;
         }
         self.waking.set(false);
-        if woken && own != 0 {
+        let callback = if own == 0 { shell::running() } else { Some(own) };
+        if let Some(callback) = callback.filter(|_| woken) {
             // Where even this is refused, the calls that follow are refused as well, and say so.
-            let _ = abi::set_effective_context(own);
+            let _ = abi::set_effective_context(callback);
         }
     }
 
@@ -148,6 +162,16 @@ impl<F: Filter> Runtime<F> {
         Poll::Ready(Err(ExchangeError::Stalled.into()))
     }
 
+    /// Polls a task for the last time, if it waits for that: nobody can be answered any more.
+    fn end(&self, mut task: Task) -> Task {
+        if task.stream.end.came()
+            && let Poll::Ready(outcome) = task.poll()
+        {
+            self.refusal(&task.stream, outcome);
+        }
+        task
+    }
+
     /// Lets go what may go, and keeps what is not finished.
     fn settle(&self, task: Task, own: Option<Direction>) -> u32 {
         let stream = task.stream.clone();
@@ -168,12 +192,7 @@ impl<F: Filter> Runtime<F> {
 
     /// Holds a flow that may go on, and continues it in the next tick.
     fn go_later(&self, stream: &Rc<Stream>, direction: Direction) -> u32 {
-        let timers = &stream.root.timers;
-        let armed = abi::current_time().map(|time| timers.advance(Duration::from_nanos(time))).and_then(|now| {
-            timers.insert(now.saturating_add(Duration::from_millis(1)), ready::waker(stream.id));
-            stream.root.arm(now)
-        });
-        if let Err(error) = armed {
+        if let Err(error) = stream.wake_in_tick() {
             stream.root.report(&error);
             // To go on now would lose the body.
             if let Err(error) = send(&failure(500, "palisade_failure")) {
@@ -250,13 +269,14 @@ const fn keeps_tasks<F: Filter>() -> bool {
     const { !F::PHASES.same(Phases::named("request_headers")) }
 }
 
-/// Whether the filter waits for events outside of the stream's own phases.
+/// Whether exchanges wait for events outside of the stream's own phases.
 const fn waits<F: Filter>() -> bool {
-    const { F::PHASES.has(Phases::named("http_call")) || F::PHASES.has(Phases::named("sleep")) }
+    const { F::PHASES.waits() && !F::PHASES.has(Phases::named("background")) }
 }
 
-/// Whether a pending future awaits nothing that could ever come.
+/// Whether a pending exchange awaits nothing that could ever come.
 fn is_stalled<F: Filter>(task: &Task) -> bool {
-    let waiting = task.stream.request.is_wanted() || task.stream.response.is_wanted();
-    task.future.is_some() && !waits::<F>() && !waiting
+    let Stream { request, response, end, .. } = &*task.stream;
+    let waiting = request.is_wanted() || response.is_wanted() || end.is_awaited();
+    task.future.is_some() && !waits::<F>() && !waiting && !task.stream.is_background()
 }

@@ -6,14 +6,17 @@
 use super::calls::Calls;
 use super::timers::Timers;
 use crate::abi;
-use crate::metrics::Counter;
+use crate::grpc_call::{GrpcAnswer, GrpcError};
+use crate::http_call::{Answer, CallError};
+use crate::metrics::{self, Counter, Kind as _};
 use crate::status::HostError;
 use std::cell::Cell;
 
 pub(crate) struct RootState {
     /// The root context's id.
     pub(crate) id: u32,
-    pub(crate) calls: Calls,
+    pub(crate) http_calls: Calls<Result<Answer, CallError>>,
+    pub(crate) grpc_calls: Calls<Result<GrpcAnswer, GrpcError>>,
     pub(crate) timers: Timers,
     filter: &'static str,
     failures: Counter,
@@ -24,10 +27,11 @@ impl RootState {
     pub(crate) fn new(id: u32, filter: &'static str) -> Self {
         Self {
             id,
-            calls: Calls::default(),
+            http_calls: Calls::default(),
+            grpc_calls: Calls::default(),
             timers: Timers::default(),
             filter,
-            failures: Counter::new(filter, "failures", &[]),
+            failures: Counter::new(metrics::name(filter, "failures")),
             reported: Cell::new(false),
         }
     }
@@ -42,6 +46,10 @@ impl RootState {
 
     /// Sets the tick for the next deadline. It acts on the effective context's root.
     pub(crate) fn arm(&self, now: std::time::Duration) -> Result<(), HostError> {
-        abi::set_tick_period(self.timers.period(now))
+        if let Some(period) = self.timers.change(now) {
+            abi::set_tick_period(period)?;
+            self.timers.armed(now, period);
+        }
+        Ok(())
     }
 }

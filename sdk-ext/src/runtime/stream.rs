@@ -1,15 +1,19 @@
 //! Stream: the two flows of one exchange and the future that works on them.
 
+use super::end::End;
 use super::flow::Flow;
-use super::ready::Signal;
+use super::ready::{self, Signal};
 use super::root::RootState;
 use crate::abi;
 use crate::direction::Direction;
+use crate::handle;
 use crate::reply::Reply;
+use crate::status::HostError;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// What an exchange's future shares with the runtime.
 pub(crate) struct Stream {
@@ -18,11 +22,17 @@ pub(crate) struct Stream {
     pub(crate) root: Rc<RootState>,
     pub(crate) request: Flow,
     pub(crate) response: Flow,
+    pub(crate) end: End,
 }
 
 impl Stream {
     pub(crate) fn new(id: u32, root: Rc<RootState>) -> Self {
-        Self { id, root, request: Flow::default(), response: Flow::default() }
+        Self { id, root, request: Flow::default(), response: Flow::default(), end: End::default() }
+    }
+
+    /// Whether it is that of a root context's background task.
+    pub(crate) fn is_background(&self) -> bool {
+        self.id == self.root.id
     }
 
     pub(crate) fn flow(&self, direction: Direction) -> &Flow {
@@ -30,6 +40,14 @@ impl Stream {
             Direction::Request => &self.request,
             Direction::Response => &self.response,
         }
+    }
+
+    /// Has the future polled in the next tick of its root, which is that of the effective context.
+    pub(crate) fn wake_in_tick(&self) -> Result<(), HostError> {
+        let timers = &self.root.timers;
+        let now = timers.advance(handle::now()?);
+        let sleeper = timers.insert(now.saturating_add(Duration::from_millis(1)), ready::waker(self.id));
+        self.root.arm(now).inspect_err(|_| timers.remove(sleeper))
     }
 
     /// Lets every held flow but that of the running callback go on, if it may.

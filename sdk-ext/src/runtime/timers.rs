@@ -14,6 +14,8 @@ pub(crate) struct Timers {
     /// The host's clock when it was last read, and how far it has gone back in all.
     read: Cell<Duration>,
     set_back: Cell<Duration>,
+    /// When the host's tick is due.
+    tick: Cell<Option<Duration>>,
 }
 
 /// One sleeper, to be found again.
@@ -56,8 +58,26 @@ impl Timers {
         }
     }
 
+    /// The tick period to ask the host for; `None` where its tick comes early enough. To ask anew would put it off, and
+    /// for ever where somebody does so again and again.
+    pub(crate) fn change(&self, now: Duration) -> Option<u32> {
+        let period = self.period(now);
+        let comes_early = self.tick.get().is_some_and(|tick| tick <= due(now, period));
+        (period == 0 || !comes_early).then_some(period)
+    }
+
+    /// The host ticks with this period from now on.
+    pub(crate) fn armed(&self, now: Duration, period: u32) {
+        self.tick.set((period > 0).then_some(due(now, period)));
+    }
+
+    /// The host's tick has come.
+    pub(crate) fn ticked(&self) {
+        self.tick.set(None);
+    }
+
     /// The tick period that meets the next deadline, in milliseconds; 0 when nobody sleeps.
-    pub(crate) fn period(&self, now: Duration) -> u32 {
+    fn period(&self, now: Duration) -> u32 {
         match self.deadlines.borrow().first_key_value() {
             Some(((deadline, _), _)) => {
                 let wait = deadline.saturating_sub(now).as_nanos().div_ceil(1_000_000);
@@ -68,12 +88,34 @@ impl Timers {
     }
 }
 
+fn due(now: Duration, period: u32) -> Duration {
+    now.saturating_add(Duration::from_millis(period.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::runtime::ready;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_tick_that_comes_early_enough_is_not_put_off() {
+        let timers = Timers::default();
+        assert_eq!(timers.change(SECOND), Some(0), "nobody sleeps");
+        let at = |milliseconds| SECOND + Duration::from_millis(milliseconds);
+        timers.insert(at(5), ready::waker(7));
+        assert_eq!(timers.change(SECOND), Some(5));
+        timers.armed(SECOND, 5);
+        timers.insert(at(6), ready::waker(8));
+        for overdue in 0..20 {
+            assert_eq!(timers.change(at(overdue)), None, "{overdue} ms later");
+        }
+        timers.insert(at(1), ready::waker(9));
+        assert_eq!(timers.change(SECOND), Some(1), "an earlier deadline");
+        timers.ticked();
+        assert_eq!(timers.change(at(20)), Some(1), "the tick has come");
+    }
 
     #[test]
     fn everybody_whose_deadline_has_passed_is_woken_and_nobody_else() {

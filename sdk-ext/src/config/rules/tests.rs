@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config;
 use crate::config::tests::any_json;
+use crate::matching::ClientIp;
 use crate::matching::fake::Request;
 
 #[derive(Debug)]
@@ -118,13 +119,6 @@ fn all_errors_of_all_rules_are_reported_with_their_paths() {
          rules[2]: expected an object, found the number 7\n\
          rule_by_rout: unknown field, did you mean \"rule_by_route\"?"
     );
-}
-
-#[test]
-fn the_headers_that_can_be_read_are_known_before() {
-    let mut needs = Needs::default();
-    rules(&BY_TIER.replace("BY_ROUTE", "true")).needs(&ClientIp::default(), &mut needs);
-    assert_eq!(needs.headers().collect::<Vec<_>>(), [":path", "x-tier"]);
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config;
+use crate::matching::ClientIp;
 use crate::matching::fake::Request;
 
 fn verdict(json: &str, request: &Request) -> Verdict {

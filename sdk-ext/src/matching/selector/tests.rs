@@ -1,5 +1,6 @@
 use super::*;
 use crate::config;
+use crate::matching::ClientIp;
 use crate::matching::fake::Request;
 
 fn selector(json: &str) -> Selector {
@@ -110,14 +111,4 @@ fn wrong_options_are_refused() {
     for (json, start) in cases {
         assert!(error(json).starts_with(start), "{json}: {}", error(json));
     }
-}
-
-#[test]
-fn the_headers_that_can_be_read_are_known_before() {
-    let mut needs = Needs::default();
-    let json = r#"{"header": "X-User", "or": {"cookie": "a", "or": {"client_ip": {}, "or": {"host": {}}}}}"#;
-    selector(json).needs(&ClientIp::default(), &mut needs);
-    assert_eq!(needs.headers().collect::<Vec<_>>(), [":authority", "cookie", "x-user"]);
-    selector(json).needs(&config::parse(br#"{"trusted_hops": 1}"#).unwrap(), &mut needs);
-    assert!(needs.headers().any(|name| name == "x-forwarded-for"));
 }
