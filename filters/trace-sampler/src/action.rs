@@ -20,11 +20,15 @@ pub struct Action {
     pub traceparent: Change<[u8; traceparent::LENGTH]>,
     /// The `tracestate` header: setting it replaces every line of it.
     pub tracestate: Change<Vec<u8>>,
+    /// The headers of other formats.
+    pub others: Vec<HeaderChange>,
     /// The `x-request-id` header, which tells Envoy whether to trace. The route has to be decided anew for
     /// Envoy to read it: clear the route cache.
     pub request_id: Change<Vec<u8>>,
     /// Set `x-envoy-force-trace: true`, and clear the route cache.
     pub force_trace: bool,
+    /// The header `x-palisade-sampled`, on which a route may match.
+    pub decision_header: Change<&'static str>,
     /// Remove the force header: its value is not to be trusted.
     pub strip_force_header: bool,
 }
@@ -41,11 +45,16 @@ pub enum Change<T> {
     Remove,
 }
 
+/// What becomes of a header with this name.
+pub type HeaderChange = (&'static str, Change<Vec<u8>>);
+
 /// What happened on the way, for the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// A `traceparent` was malformed or there was more than one.
-    pub invalid_traceparent: bool,
+    /// A trace context was malformed or there was more than one.
+    pub invalid_context: bool,
+    /// Two formats told different decisions.
+    pub contradicting: bool,
     /// A parent was not trusted.
     pub untrusted_parent: bool,
     /// A trace began anew in place of one that could not be continued or trusted.

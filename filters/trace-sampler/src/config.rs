@@ -7,22 +7,38 @@ use palisade_sdk::{
 
 use crate::{
     decision::{ParentPolicy, Policy, UnknownRandomness},
-    envoy_decision::Signal,
     force::{Force, TokenDigest},
+    formats::{Format, Formats},
+    limits::Limits,
     probability::{Precision, Probability},
-    propagation::{ParentIdPolicy, Propagation},
     trust::Trust,
 };
 
 #[cfg(feature = "schema")]
 mod schema;
+mod writing;
+
+pub(crate) use writing::{Mode, Place};
+use writing::{RETRIES, Writing};
 
 const DEFAULT_FORCE_HEADER: &str = "x-debug-trace";
+
+/// What metrics call the tier of requests of which no rule was asked.
+pub(crate) const UNREAD: &str = "unread";
+
+/// The largest limit. No process takes more traces, and a count of so many is far from its own end.
+const MOST_PER_SECOND: u64 = 1_000_000;
+
+// Why a config as a whole is refused.
+const TAKEN: &str =
+    "the name \"unread\" is taken: the metrics have it for requests of which no rule was asked; choose another";
+const LIMITS: &str = "in \"upstream\" every attempt is decided, and a limit would count a retry anew; leave out \"reservoir\" and \"cap\"";
 
 /// The configuration of a sampler.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) mode: Mode,
+    pub(crate) formats: Formats,
     pub(crate) on_unknown_randomness: UnknownRandomness,
     pub(crate) trust: Option<Trust>,
     pub(crate) force: Option<Force>,
@@ -30,41 +46,28 @@ pub struct Config {
     pub(crate) rules: Rules<Sampling>,
     parent: ParentPolicy,
     precision: Precision,
-    default: Probability,
-}
-
-/// Who writes the trace context.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Mode {
-    Propagate(Propagation),
-    EnvoyDecision(Signal),
+    default: Rate,
 }
 
 /// What a rule says about the requests that it matches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampling {
-    probability: Probability,
+    rate: Rate,
     parent: Option<ParentPolicy>,
 }
 
-/// The fields of the config that say who writes the trace context, and how.
-struct Writing {
-    mode: Mode,
-    on_unknown_randomness: UnknownRandomness,
-    precision: Precision,
+/// How many traces are sampled, of those that a rule matches or of all others.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    probability: Probability,
+    limits: Limits,
 }
 
 /// The field `parent` of the config.
 #[derive(Default)]
 struct Parent {
-    policy: ParentPolicy,
+    policy: Option<ParentPolicy>,
     trust: Option<Trust>,
-}
-
-/// The field `tracestate`.
-struct Tracestate {
-    ot: bool,
-    precision: Precision,
 }
 
 // === impl Config ===
@@ -74,9 +77,11 @@ impl Config {
     pub(crate) fn policy(&self, outcome: &Outcome<'_, Sampling>) -> Policy {
         match outcome {
             Outcome::Rule(rule) => self.policy_of(rule.action),
-            Outcome::Default | Outcome::UnknownName => {
-                Policy { never: false, probability: self.default.rounded(self.precision), parent: self.parent }
-            }
+            Outcome::Default | Outcome::UnknownName => Policy {
+                never: false,
+                probability: self.default.probability.rounded(self.precision),
+                parent: self.parent,
+            },
         }
     }
 
@@ -86,10 +91,16 @@ impl Config {
         rules.chain([self.policy(&Outcome::Default)])
     }
 
+    /// The limits of each rule, in the order of the rules, and then those of the default.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (&str, Limits)> {
+        let rules = self.rules.iter().map(|rule| (rule.label(), rule.action.rate.limits));
+        rules.chain([("default", self.default.limits)])
+    }
+
     fn policy_of(&self, sampling: Sampling) -> Policy {
         Policy {
-            never: sampling.probability == Probability::Never,
-            probability: sampling.probability.rounded(self.precision),
+            never: sampling.rate.probability == Probability::Never,
+            probability: sampling.rate.probability.rounded(self.precision),
             parent: sampling.parent.unwrap_or(self.parent),
         }
     }
@@ -97,73 +108,43 @@ impl Config {
 
 impl FromFields for Config {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let writing = Writing::from_fields(object);
-        let parent = object.optional::<Parent>("parent");
-        let force = object.optional("force");
-        let client_ip = object.optional("client_ip");
-        let rules = Rules::from_fields(object);
-        let default =
-            object.required_with("default", |node| node.object(|object| object.required_with("sample", probability)));
-
-        let (Some(writing), Some(parent), Some(force), Some(client_ip), Some(rules), Some(default)) =
-            (writing, parent, force, client_ip, rules, default)
-        else {
-            return None;
-        };
-        let Writing { mode, on_unknown_randomness, precision } = writing;
-        let Parent { policy, trust } = parent.unwrap_or_default();
-        let client_ip = client_ip.unwrap_or_default();
-        Some(Self { mode, on_unknown_randomness, trust, force, client_ip, rules, parent: policy, precision, default })
+        let elsewhere = object.optional_with("span_export", |node| {
+            node.error::<()>("this module exports no spans; load trace_sampler_span_export.wasm in its place")
+        });
+        let config = Self::read(object);
+        elsewhere.and(config)
     }
 }
 
-// === impl Writing ===
+impl Config {
+    /// Reads the fields that every sampler has.
+    pub(crate) fn read(object: &mut Object<'_>) -> Option<Self> {
+        let place = object.optional("mode").map(Option::unwrap_or_default);
+        let writing = Writing::read(object, place);
+        let parent = object.optional_with("parent", |node| node.object(|object| Parent::read(object, place)));
+        let force = object.optional("force");
+        let client_ip = object.optional("client_ip");
+        let rules = Rules::from_fields(object);
+        let default = object.required("default");
 
-impl FromFields for Writing {
-    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mode = object.optional_with("mode", |node| node.one_of(&[("propagate", false), ("envoy_decision", true)]));
-        let signal = object.optional("envoy_signal");
-        let on_unknown_randomness = object.optional_with("on_unknown_randomness", |node| {
-            node.one_of(&[("assume", UnknownRandomness::Assume), ("erase_th", UnknownRandomness::EraseThreshold)])
-        });
-        let parent_id = object.optional("parent_id");
-        let emit_unsampled_roots = object.optional("emit_unsampled_roots");
-        let tracestate = object.optional::<Tracestate>("tracestate");
-
-        let (signal, parent_id, emit_unsampled_roots, tracestate) =
-            (signal?, parent_id?, emit_unsampled_roots?, tracestate?);
-        let drives_envoy = mode?.unwrap_or(false);
-        let misplaced = [
-            ("envoy_signal", signal.is_some() && !drives_envoy),
-            ("parent_id", parent_id.is_some() && drives_envoy),
-            ("emit_unsampled_roots", emit_unsampled_roots.is_some() && drives_envoy),
-            ("tracestate", tracestate.is_some() && drives_envoy),
-        ];
-        for (field, _) in misplaced.into_iter().filter(|(_, is_misplaced)| *is_misplaced) {
-            let message = if drives_envoy {
-                "without effect in the mode \"envoy_decision\", where Envoy's tracer writes the headers; leave it out"
-            } else {
-                "without effect but in the mode \"envoy_decision\"; leave it out"
-            };
-            object.error_at::<()>(field, message);
-        }
-        if misplaced.iter().any(|(_, is_misplaced)| *is_misplaced) {
+        let (Some(place), Some(writing), Some(parent), Some(force), Some(client_ip), Some(rules), Some(default)) =
+            (place, writing, parent, force, client_ip, rules, default)
+        else {
             return None;
-        }
-
-        let on_unknown_randomness = on_unknown_randomness?.unwrap_or_default();
-        let Tracestate { ot, precision } = tracestate.unwrap_or_default();
-        let mode = if drives_envoy {
-            Mode::EnvoyDecision(signal.unwrap_or_default())
-        } else {
-            Mode::Propagate(Propagation {
-                parent_id: parent_id.unwrap_or_default(),
-                emit_unsampled_roots: emit_unsampled_roots.unwrap_or(true),
-                write_threshold: ot,
-                on_unknown_randomness,
-            })
         };
-        Some(Self { mode, on_unknown_randomness, precision })
+        let Writing { mode, formats, on_unknown_randomness, precision } = writing;
+        let Parent { policy, trust } = parent.unwrap_or_default();
+        let parent = policy.unwrap_or(place.parent_policy());
+        let client_ip = client_ip.unwrap_or_default();
+        let config =
+            Self { mode, formats, on_unknown_randomness, trust, force, client_ip, rules, parent, precision, default };
+        if place == Place::Behind && config.limits().any(|(_, limits)| limits != Limits::default()) {
+            return object.error_at("mode", LIMITS);
+        }
+        if config.rules.iter().any(|rule| rule.label() == UNREAD) {
+            return object.error_at("rules", TAKEN);
+        }
+        Some(config)
     }
 }
 
@@ -171,10 +152,51 @@ impl FromFields for Writing {
 
 impl FromFields for Sampling {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let probability = object.required_with("sample", probability);
+        let rate = Rate::from_fields(object);
         let parent = object.optional_with("parent", |node| node.object(|object| object.required("policy")));
-        Some(Self { probability: probability?, parent: parent? })
+        let rate = rate?;
+        if rate.probability == Probability::Never && rate.limits.reservoir > 0 {
+            return object.error_at(
+                "reservoir",
+                "contradicts the \"sample\" of \"0%\", which is never; for hardly more than the reservoir \
+                 write a small percentage such as \"0.0001%\"",
+            );
+        }
+        Some(Self { rate, parent: parent? })
     }
+}
+
+// === impl Rate ===
+
+impl FromFields for Rate {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let probability = object.required_with("sample", probability);
+        let reservoir = object.optional_with("reservoir", per_second);
+        let cap = object.optional_with("cap", per_second);
+        let (probability, reservoir, cap) = (probability?, reservoir?.unwrap_or(0), cap?);
+        if let Some(cap) = cap.filter(|cap| *cap < reservoir) {
+            let (least, most, other) = (reservoir.to_string(), cap.to_string(), object.path_of("cap"));
+            let message = [&least, " traces a second at least, but ", &other, " says ", &most, " at most"];
+            return object.error_at("reservoir", &message.concat());
+        }
+        Some(Self { probability, limits: Limits { reservoir, cap } })
+    }
+}
+
+fn per_second(node: Node<'_>) -> Option<u32> {
+    if !node.value().is_object() {
+        return node.expected("an object such as {\"per_second\": 10}");
+    }
+    node.object(|object| {
+        object.required_with("per_second", |node| {
+            if node.value().is_string() {
+                return node.expected("a bare number such as 10, whose unit is the name of the field");
+            }
+            node.integer(1..=MOST_PER_SECOND)
+        })
+    })?
+    .try_into()
+    .ok()
 }
 
 fn probability(node: Node<'_>) -> Option<Probability> {
@@ -191,11 +213,14 @@ fn probability(node: Node<'_>) -> Option<Probability> {
 
 // === impl Parent ===
 
-impl FromFields for Parent {
-    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+impl Parent {
+    fn read(object: &mut Object<'_>, place: Option<Place>) -> Option<Self> {
         let policy = object.optional("policy");
         let trust = object.optional("trust");
-        Some(Self { policy: policy?.unwrap_or_default(), trust: trust? })
+        if place == Some(Place::Behind) && matches!(trust, Some(Some(_))) {
+            return object.error_at("trust", RETRIES);
+        }
+        Some(Self { policy: policy?, trust: trust? })
     }
 }
 
@@ -209,37 +234,30 @@ impl FromConfig for ParentPolicy {
     }
 }
 
-// === impl ParentIdPolicy ===
+// === impl Formats ===
 
-impl FromConfig for ParentIdPolicy {
+impl FromConfig for Formats {
     fn from_config(node: Node<'_>) -> Option<Self> {
-        node.one_of(&[("on_change", Self::OnChange), ("always", Self::Always), ("preserve", Self::Preserve)])
-    }
-}
-
-// === impl Signal ===
-
-impl FromConfig for Signal {
-    fn from_config(node: Node<'_>) -> Option<Self> {
-        node.one_of(&[("request_id", Self::RequestId), ("force_trace_header", Self::ForceTraceHeader)])
-    }
-}
-
-// === impl Tracestate ===
-
-impl FromFields for Tracestate {
-    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let ot = object.optional("ot");
-        let precision = object.optional_with("precision", |node| {
-            node.integer(1..=14).and_then(|digits| Precision::new(u8::try_from(digits).ok()?))
-        });
-        Some(Self { ot: ot?.unwrap_or(true), precision: precision?.unwrap_or(Precision::RECOMMENDED) })
-    }
-}
-
-impl Default for Tracestate {
-    fn default() -> Self {
-        Self { ot: true, precision: Precision::RECOMMENDED }
+        let mut formats = Self { w3c_rank: None, others: Vec::new() };
+        node.non_empty_list(|node| {
+            let format = node.one_of(&[
+                ("w3c", None),
+                ("b3", Some(Format::B3)),
+                ("b3multi", Some(Format::B3Multi)),
+                ("xray", Some(Format::Xray)),
+                ("datadog", Some(Format::Datadog)),
+            ])?;
+            let is_repeated = match format {
+                None => formats.w3c_rank.replace(formats.others.len()).is_some(),
+                Some(format) => formats.others.contains(&format),
+            };
+            if is_repeated {
+                return node.error("is in the list already; its first place says when it counts");
+            }
+            formats.others.extend(format);
+            Some(())
+        })?;
+        Some(formats)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Driving Envoy's own span: Envoy's tracer writes the W3C headers, and the filter tells it the verdict.
 //!
 //! Envoy keeps its tracing decision in the `x-request-id`: in the first digit of the third group of the UUID,
-//! where a random UUID has its version. It reads it again when it decides the route anew. That works where
-//! Envoy's tracer lets the local decision count, which is without an inbound `traceparent`.
+//! where a random UUID has its version. It reads it again when it decides the route anew, and so it does with the
+//! sampling of the route that is chosen then. That works where Envoy's tracer lets the local decision count, which is
+//! without an inbound `traceparent`.
 
 use crate::{
-    action::{Action, Change, Events, Outcome},
+    action::{Action, Change, Outcome},
     context::{Context, Entropy, fresh_ids},
-    decision::{self, Parent, Policy, Reason, UnknownRandomness, Verdict},
-    probability::Randomness,
+    decision::{Judge, Parent, Reason, SamplingState, UnknownRandomness, Verdict},
     traceparent::Inbound,
     tracestate::Tracestate,
 };
@@ -24,30 +24,30 @@ pub enum Signal {
     RequestId,
     /// By `x-envoy-force-trace: true` on requests that are sampled; the upstream sees that header too.
     ForceTraceHeader,
+    /// By `x-palisade-sampled: 0` or `1`, on which routes match that trace nothing or go on as before.
+    DecisionHeader,
 }
 
 impl Signal {
     /// Decides about a request and says how Envoy learns of it. `entropy` is asked at most once.
     pub fn decide(
         self,
-        policy: Policy,
-        forced: bool,
+        judge: Judge<'_>,
         unknown: UnknownRandomness,
         context: Context<'_>,
         request_id: Option<&[u8]>,
         entropy: impl FnOnce() -> Entropy,
     ) -> Outcome {
-        let mut events = Events::default();
+        let mut events = context.events();
         let verdict = match context.inbound {
             Inbound::Valid { traceparent, .. } if context.trusted => {
                 let list = context.tracestate.and_then(|field| Tracestate::parse(field).ok());
                 let parent = Parent::new(traceparent, &list.unwrap_or(Tracestate::EMPTY));
-                decision::continued(policy, forced, &parent, unknown)
+                judge.continued(&parent, unknown)
             }
-            inbound => {
-                events.invalid_traceparent = inbound == Inbound::Invalid;
-                events.untrusted_parent = matches!(inbound, Inbound::Valid { .. });
-                decision::root(policy, forced, Randomness::of_trace(fresh_ids(entropy()).0))
+            _ => {
+                let parent = Parent::of_new_trace(fresh_ids(entropy()).0, SamplingState::Deferred);
+                judge.continued(&parent, unknown)
             }
         };
         events.randomness_assumed = verdict.randomness_assumed;
@@ -55,6 +55,8 @@ impl Signal {
         let mut action = Action::default();
         match self {
             Self::ForceTraceHeader => action.force_trace = verdict.sampled,
+            // A client's own is replaced, whatever it says.
+            Self::DecisionHeader => action.decision_header = Change::Set(if verdict.sampled { "1" } else { "0" }),
             Self::RequestId => match request_id.and_then(|id| rewrite(id, verdict)) {
                 Some(change) => action.request_id = change,
                 None => events.request_id_unusable = true,
@@ -86,7 +88,9 @@ fn rewrite(request_id: &[u8], verdict: Verdict) -> Option<Change<Vec<u8>>> {
 mod tests {
     use super::*;
     use crate::{
-        decision::{KnownThreshold, ParentPolicy},
+        action::Events,
+        context::Others,
+        decision::{KnownThreshold, ParentPolicy, Policy},
         probability::{Probability, Threshold},
         traceparent,
     };
@@ -97,8 +101,8 @@ mod tests {
 
     fn decide(signal: Signal, traceparent: Option<&str>, request_id: Option<&[u8]>) -> Outcome {
         let inbound = traceparent::read(traceparent.map(str::as_bytes));
-        let context = Context { inbound, trusted: true, tracestate: Some(b"ot=th:8") };
-        signal.decide(ALWAYS, false, UnknownRandomness::Assume, context, request_id, || [7; 24])
+        let context = Context::new(inbound, Some(b"ot=th:8"), Others::default());
+        signal.decide(Judge::unlimited(ALWAYS, false), UnknownRandomness::Assume, context, request_id, || [7; 24])
     }
 
     #[test]
@@ -120,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn the_decision_header_is_set_on_every_request() {
+        let outcome = decide(Signal::DecisionHeader, None, None);
+        assert_eq!(outcome.action, Action { decision_header: Change::Set("1"), ..Action::default() });
+        assert_eq!(outcome.events, Events::default());
+
+        let unsampled = "00-12345678901234567890123456789012-1234567890123456-00";
+        let outcome = decide(Signal::DecisionHeader, Some(unsampled), Some(UNTRACED));
+        assert_eq!(outcome.action, Action { decision_header: Change::Set("0"), ..Action::default() });
+    }
+
+    #[test]
     fn a_parent_decides_and_its_headers_stay() {
         let unsampled = "00-12345678901234567890123456789012-1234567890123456-00";
         let outcome = decide(Signal::RequestId, Some(unsampled), Some(UNTRACED));
@@ -131,7 +146,7 @@ mod tests {
     fn an_invalid_traceparent_is_counted_and_left_to_envoy() {
         let outcome = decide(Signal::RequestId, Some("garbage"), Some(UNTRACED));
         assert!(outcome.verdict.sampled);
-        assert_eq!(outcome.events, Events { invalid_traceparent: true, ..Events::default() });
+        assert_eq!(outcome.events, Events { invalid_context: true, ..Events::default() });
         assert_eq!((outcome.action.traceparent, outcome.action.tracestate), (Change::Keep, Change::Keep));
     }
 

@@ -1,28 +1,31 @@
 //! The filter: asks the host for what the sampler reads, and does to the request what it decides.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 use palisade_sdk::config::ConfigErrors;
 use palisade_sdk::exchange::Snapshot;
 use palisade_sdk::matching::Field;
+use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, phases,
+    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, SharedKey,
+    labels, phases,
 };
 
 use crate::action::{Action, Change, Events};
 use crate::config::Config;
-use crate::context::Entropy;
+use crate::context::{Entropy, dated};
 use crate::decision::{Reason, Verdict};
 use crate::entropy::EntropySupply;
-use crate::sampler::{self, NAME, Sampler, Tier};
+use crate::sampler::{self, Decision, NAME, Sampler, Tier};
+use crate::shared_window::{SharedWindow, WINDOW};
 
 /// The trace sampler as a filter.
 pub struct TraceSampler {
     sampler: Sampler,
-    plugin: Plugin,
     entropy: EntropySupply,
-    decisions: RefCell<Vec<(Decided, Counter)>>,
+    window: SharedKey,
+    decisions: Family<Counter, 3>,
+    cap_dropped: Family<Counter, 1>,
     events: [(Happened, Counter); EVENTS.len()],
 }
 
@@ -30,9 +33,10 @@ pub struct TraceSampler {
 type Happened = fn(&Events) -> bool;
 
 /// What may happen on the way, and the name of its counter.
-const EVENTS: [(Happened, &str); 10] = [
+const EVENTS: [(Happened, &str); 11] = [
     (|events| events.restarted, "restarts"),
-    (|events| events.invalid_traceparent, "invalid"),
+    (|events| events.invalid_context, "invalid"),
+    (|events| events.contradicting, "contradicting"),
     (|events| events.untrusted_parent, "untrusted"),
     (|events| events.tracestate_dropped, "tracestate_dropped"),
     (|events| events.ot_too_long, "ot_too_long"),
@@ -43,14 +47,6 @@ const EVENTS: [(Happened, &str); 10] = [
     (|events| events.force_refused, "force_refused"),
 ];
 
-/// The labels of a decision.
-#[derive(PartialEq, Eq)]
-struct Decided {
-    tier: String,
-    reason: Reason,
-    sampled: bool,
-}
-
 impl Filter for TraceSampler {
     type Config = Config;
 
@@ -60,65 +56,74 @@ impl Filter for TraceSampler {
     const ON_FAILURE: OnFailure = OnFailure::Pass;
 
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
-        let events = EVENTS.map(|(happened, name)| (happened, plugin.counter(name, &[])));
+        let events = EVENTS.map(|(happened, name)| (happened, plugin.counter(name)));
         Ok(Self {
             sampler: Sampler::new(config),
-            plugin,
             entropy: EntropySupply::default(),
-            decisions: RefCell::default(),
+            window: plugin.shared(WINDOW),
+            decisions: plugin.counters("decisions", labels!["tier", "reason", "sampled"]),
+            cap_dropped: plugin.counters("cap_dropped", labels!["tier"]),
             events,
         })
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
-        let mut request = exchange.request().await;
-        // The whole map costs the host about as much as the first single header.
-        let snapshot = request.snapshot()?;
-        let mut drawn = Ok(Entropy::default());
-        let decision = self.sampler.decide(&snapshot, || {
-            drawn = self.entropy.draw();
-            drawn.unwrap_or_default()
-        })?;
-        drawn?;
-        self.apply(&mut request, &snapshot.headers, &decision.outcome.action)?;
-        self.count(decision.tier, decision.outcome.verdict, &decision.outcome.events);
+        self.sample(&mut exchange.request().await)?;
         Ok(())
     }
 }
 
 impl TraceSampler {
-    fn apply(&self, request: &mut Request<Self>, before: &HeaderMap, action: &Action) -> Result<(), HeaderError> {
+    /// Decides about a request, and does to it what is decided.
+    pub(crate) fn sample<F: Filter>(&self, request: &mut Request<F>) -> Result<(Snapshot, Decision<'_>), Reply> {
+        // The whole map costs the host about as much as the first single header.
+        let snapshot = request.snapshot()?;
+        let mut drawn = Ok(Entropy::default());
+        let process = SharedWindow { key: &self.window, handle: request.handle() };
+        let decision = self.sampler.decide(&snapshot, &process, || {
+            drawn = self.draw();
+            drawn.unwrap_or_default()
+        })?;
+        drawn?;
+        self.apply(request, &snapshot.headers, &decision.outcome.action)?;
+        self.count(decision.tier, decision.outcome.verdict, &decision.outcome.events);
+        Ok((snapshot, decision))
+    }
+
+    fn draw(&self) -> Result<Entropy, HostError> {
+        let entropy = self.entropy.draw()?;
+        Ok(if self.sampler.dates_traces() { dated(entropy, palisade_sdk::now()?) } else { entropy })
+    }
+
+    fn apply<F: Filter>(
+        &self,
+        request: &mut Request<F>,
+        before: &HeaderMap,
+        action: &Action,
+    ) -> Result<(), HeaderError> {
+        if let Some(name) = self.sampler.force_header().filter(|_| action.strip_force_header) {
+            request.remove_header(name)?;
+        }
         // In this order: should the host refuse the second, no trace carries the state of another.
         change(request, before, "tracestate", &action.tracestate)?;
         change(request, before, "traceparent", &action.traceparent)?;
-        // Envoy reads both of these when it chooses the route anew, which a changed header makes it do.
+        for (name, value) in &action.others {
+            change(request, before, name, value)?;
+        }
+        // Envoy reads these when it chooses the route anew, which a changed header makes it do.
         change(request, before, "x-request-id", &action.request_id)?;
+        change(request, before, "x-palisade-sampled", &action.decision_header)?;
         if action.force_trace {
             request.set_header("x-envoy-force-trace", "true")?;
         }
-        match self.sampler.force_header() {
-            Some(name) if action.strip_force_header => request.remove_header(name),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn count(&self, tier: Tier<'_>, Verdict { reason, sampled, .. }: Verdict, events: &Events) {
-        let tier = tier.name();
-        let mut decisions = self.decisions.borrow_mut();
-        let known = decisions
-            .iter()
-            .find(|(decided, _)| decided.reason == reason && decided.sampled == sampled && decided.tier == tier);
-        match known {
-            Some((_, counter)) => counter.increment(),
-            None => {
-                let labels =
-                    [("tier", tier), ("reason", reason.name()), ("sampled", if sampled { "true" } else { "false" })];
-                let counter = self.plugin.counter("decisions", &labels);
-                counter.increment();
-                decisions.push((Decided { tier: tier.to_owned(), reason, sampled }, counter));
-            }
+        self.decisions.increment([tier.name(), reason.name(), if sampled { "true" } else { "false" }]);
+        if reason == Reason::Cap {
+            self.cap_dropped.increment([tier.name()]);
         }
-        drop(decisions);
         for (happened, counter) in &self.events {
             if happened(events) {
                 counter.increment();
@@ -128,8 +133,8 @@ impl TraceSampler {
 }
 
 /// Changes a header. To add one costs the host less than to replace one that is not there.
-fn change<V: AsRef<[u8]>>(
-    request: &mut Request<TraceSampler>,
+fn change<F: Filter, V: AsRef<[u8]>>(
+    request: &mut Request<F>,
     before: &HeaderMap,
     name: &str,
     change: &Change<V>,

@@ -1,10 +1,10 @@
-//! The W3C headers that carry a verdict on to the upstream.
+//! The headers that carry a verdict on to the upstream.
 
 use crate::{
-    action::{Action, Change, Events, Outcome},
-    context::{Context, Entropy, fresh_ids},
-    decision::{self, KnownThreshold, Parent, Policy, UnknownRandomness, Verdict},
-    probability::Randomness,
+    action::{Action, Change, Outcome},
+    context::{Caller, Context, Entropy, fresh_ids},
+    decision::{Judge, KnownThreshold, Parent, UnknownRandomness, Verdict},
+    formats::Root,
     traceparent::{Inbound, Traceparent},
     tracestate::{Malformed, ThresholdUpdate, Tracestate, Updated},
 };
@@ -28,6 +28,9 @@ pub enum ParentIdPolicy {
     /// When the sampled flag changes, as the specification demands.
     #[default]
     OnChange,
+    /// When the sampled flag changes, and for every request that is sampled: it has a span of its own, which the
+    /// upstream is below.
+    OnSpan,
     /// Always, as the strict tests of the specification want it.
     Always,
     /// Never. This breaks the specification, for backends that report a "missing parent" otherwise.
@@ -36,36 +39,29 @@ pub enum ParentIdPolicy {
 
 impl Propagation {
     /// Decides about a request and says what its headers become. `entropy` is asked at most once.
-    pub fn decide(
-        &self,
-        policy: Policy,
-        forced: bool,
-        context: Context<'_>,
-        entropy: impl FnOnce() -> Entropy,
-    ) -> Outcome {
+    pub fn decide(&self, judge: Judge<'_>, context: Context<'_>, entropy: impl FnOnce() -> Entropy) -> Outcome {
         match context.inbound {
             Inbound::Valid { traceparent, canonical } if context.trusted => {
-                self.go_on(policy, forced, traceparent, canonical, context.tracestate, entropy)
+                self.go_on(judge, traceparent, canonical, context, entropy)
             }
-            inbound => self.begin(policy, forced, inbound, context.tracestate.is_some(), entropy),
+            _ => self.begin(judge, context, entropy),
         }
     }
 
     /// Continues the caller's trace.
     fn go_on(
         &self,
-        policy: Policy,
-        forced: bool,
+        judge: Judge<'_>,
         inbound: Traceparent,
         canonical: bool,
-        field: Option<&[u8]>,
+        context: Context<'_>,
         entropy: impl FnOnce() -> Entropy,
     ) -> Outcome {
-        let mut events = Events::default();
-        let list = field.map_or(Ok(Tracestate::EMPTY), Tracestate::parse);
+        let mut events = context.events();
+        let list = context.tracestate.map_or(Ok(Tracestate::EMPTY), Tracestate::parse);
         let readable = list.unwrap_or(Tracestate::EMPTY);
-        let parent = Parent::new(inbound, &readable);
-        let verdict = decision::continued(policy, forced, &parent, self.on_unknown_randomness);
+        let parent = Parent::new(inbound, &readable).overruled(context.caller.state);
+        let verdict = judge.continued(&parent, self.on_unknown_randomness);
         events.randomness_assumed = verdict.randomness_assumed;
 
         let (updated, fits) = readable.update(self.threshold_update(verdict));
@@ -80,6 +76,7 @@ impl Propagation {
         let changed = verdict.sampled != inbound.sampled;
         let renew = match self.parent_id {
             ParentIdPolicy::OnChange => changed,
+            ParentIdPolicy::OnSpan => changed || verdict.sampled,
             ParentIdPolicy::Always => true,
             ParentIdPolicy::Preserve => false,
         };
@@ -91,43 +88,49 @@ impl Propagation {
             }
         }
         let traceparent = if changed || renew || !canonical { Change::Set(outbound.format()) } else { Change::Keep };
-        Outcome { verdict, action: Action { traceparent, tracestate, ..Action::default() }, events }
+        let others = context.agree(verdict.sampled, None);
+        Outcome { verdict, action: Action { traceparent, tracestate, others, ..Action::default() }, events }
     }
 
-    /// Begins a trace, in place of the caller's if it sent one.
-    fn begin(
-        &self,
-        policy: Policy,
-        forced: bool,
-        inbound: Inbound,
-        has_tracestate: bool,
-        entropy: impl FnOnce() -> Entropy,
-    ) -> Outcome {
-        let events = Events {
-            invalid_traceparent: inbound == Inbound::Invalid,
-            untrusted_parent: matches!(inbound, Inbound::Valid { .. }),
-            restarted: inbound != Inbound::Absent,
-            tracestate_dropped: has_tracestate,
-            ..Events::default()
+    /// Begins a trace, in place of the caller's if it sent one, unless another format names one to continue.
+    fn begin(&self, judge: Judge<'_>, context: Context<'_>, entropy: impl FnOnce() -> Entropy) -> Outcome {
+        let Caller { state, trace, .. } = context.caller;
+        let (parent, begun) = match trace {
+            Some(randomness) => (Parent { randomness, is_random: false, state, threshold: None }, None),
+            None => {
+                let (trace_id, span_id) = fresh_ids(entropy());
+                (Parent::of_new_trace(trace_id, state), Some((trace_id, span_id)))
+            }
         };
-        let (trace_id, parent_id) = fresh_ids(entropy());
-        let verdict = decision::root(policy, forced, Randomness::of_trace(trace_id));
+        let verdict = judge.continued(&parent, self.on_unknown_randomness);
+        let sampled = verdict.sampled;
 
-        let (updated, _) = Tracestate::EMPTY.update(self.threshold_update(verdict));
-        let tracestate = match updated {
+        let mut events = context.events();
+        events.restarted = begun.is_some() && (events.invalid_context || events.untrusted_parent);
+        events.tracestate_dropped = context.tracestate.is_some();
+        events.randomness_assumed = verdict.randomness_assumed;
+
+        let root = begun.filter(|_| sampled || self.emit_unsampled_roots).map(|(trace_id, span_id)| Root {
+            trace_id,
+            span_id,
+            sampled,
+        });
+        let (traceparent, threshold) = match (&root, context.inbound) {
+            (Some(root), Inbound::Absent | Inbound::Invalid | Inbound::Valid { .. }) => {
+                let Root { trace_id, span_id, .. } = *root;
+                let outbound = Traceparent { trace_id, parent_id: span_id, sampled, random: true };
+                (Change::Set(outbound.format()), self.threshold_update(verdict))
+            }
+            (None, Inbound::Invalid | Inbound::Valid { .. }) => (Change::Remove, ThresholdUpdate::Keep),
+            (None, Inbound::Absent) | (_, Inbound::Unread) => (Change::Keep, ThresholdUpdate::Keep),
+        };
+        let tracestate = match Tracestate::EMPTY.update(threshold).0 {
             Updated::Changed(field) => Change::Set(field),
-            Updated::Unchanged | Updated::Empty if has_tracestate => Change::Remove,
+            Updated::Unchanged | Updated::Empty if context.tracestate.is_some() => Change::Remove,
             Updated::Unchanged | Updated::Empty => Change::Keep,
         };
-        let traceparent = if verdict.sampled || self.emit_unsampled_roots {
-            let outbound = Traceparent { trace_id, parent_id, sampled: verdict.sampled, random: true };
-            Change::Set(outbound.format())
-        } else if events.restarted {
-            Change::Remove
-        } else {
-            Change::Keep
-        };
-        Outcome { verdict, action: Action { traceparent, tracestate, ..Action::default() }, events }
+        let others = context.agree(sampled, root.as_ref());
+        Outcome { verdict, action: Action { traceparent, tracestate, others, ..Action::default() }, events }
     }
 
     fn threshold_update(&self, verdict: Verdict) -> ThresholdUpdate {

@@ -9,9 +9,11 @@ use palisade_sdk::{
 
 use crate::{
     action::Outcome,
-    config::{Config, Mode, Sampling},
-    context::{Context, Entropy},
-    decision::{ParentPolicy, Policy},
+    config::{Config, Mode, Sampling, UNREAD},
+    context::{Context, Entropy, Others},
+    decision::{Judge, ParentPolicy, Policy, SamplingState},
+    formats::Format,
+    limits::{Limiter, Process, Unavailable},
     probability::Probability,
     traceparent::{self, Inbound},
 };
@@ -24,6 +26,8 @@ pub const NAME: &str = "trace_sampler";
 pub struct Sampler {
     config: Config,
     rules_under_parent: RulesUnderParent,
+    /// Of each rule, and then of the default.
+    limiters: Vec<Option<Limiter>>,
 }
 
 /// A request as the sampler reads it.
@@ -73,7 +77,8 @@ impl Sampler {
     /// The sampler of this configuration.
     pub fn new(config: Config) -> Self {
         let rules_under_parent = config.policies().map(RulesUnderParent::of).max().unwrap_or(RulesUnderParent::Never);
-        Self { config, rules_under_parent }
+        let limiters = config.limits().map(|(tier, limits)| Limiter::new(tier, limits)).collect();
+        Self { config, rules_under_parent, limiters }
     }
 
     /// Decides about a request. `entropy` is asked at most once.
@@ -81,35 +86,53 @@ impl Sampler {
     /// # Errors
     ///
     /// When the host refuses to answer; the request is to be left as it is.
-    pub fn decide<R: Request>(&self, request: &R, entropy: impl FnOnce() -> Entropy) -> Result<Decision<'_>, R::Error> {
+    pub fn decide<R: Request>(
+        &self,
+        request: &R,
+        process: &impl Process,
+        entropy: impl FnOnce() -> Entropy,
+    ) -> Result<Decision<'_>, R::Error> {
         let config = &self.config;
         let force = self.force(request)?;
         let forced = force == Some(true);
-        let traceparent = request.joined("traceparent")?;
-        let inbound = traceparent::read(traceparent.as_deref());
-        let trusted = match (&config.trust, inbound) {
-            (Some(trust), Inbound::Valid { .. }) => trust.admits(request)?,
-            _ => true,
-        };
-        let tracestate = request.joined("tracestate")?;
-        let context = Context { inbound, trusted, tracestate: tracestate.as_deref() };
+        let formats = &config.formats;
+        let told = formats.read(|name| request.joined(name))?;
+        let others = Others { told: &told, before_w3c: formats.w3c_rank.unwrap_or_default() };
+        let (mut inbound, mut tracestate) = (Inbound::Unread, None);
+        if formats.w3c_rank.is_some() {
+            inbound = traceparent::read(request.joined("traceparent")?.as_deref());
+            tracestate = request.joined("tracestate")?;
+        }
+        let mut context = Context::new(inbound, tracestate.as_deref(), others);
+        if let Some(trust) = &config.trust
+            && context.is_valid
+            && !trust.admits(request)?
+        {
+            context = context.distrusted();
+        }
 
         let mut ambiguous = false;
         let mut unknown_rule = false;
-        let (tier, policy) = if !forced && self.parent_suffices(context) {
-            (Tier::Unread, PARENT_ONLY)
+        let (tier, policy, limiter) = if !forced && self.parent_suffices(context) {
+            (Tier::Unread, PARENT_ONLY, None)
         } else {
             let choice = config.rules.choose(NAME, &RequestView::new(request, &config.client_ip))?;
             ambiguous = choice.ambiguous;
             unknown_rule = matches!(choice.outcome, Choice::UnknownName);
-            (Tier::of(&choice.outcome), config.policy(&choice.outcome))
+            (Tier::of(&choice.outcome), config.policy(&choice.outcome), self.limiter(&choice.outcome))
         };
 
+        let limit = |verdict| match limiter.map(|limiter| limiter.hold(verdict, process)) {
+            Some(Ok(held)) => held,
+            // A limit that cannot be looked up limits nothing.
+            Some(Err(Unavailable)) | None => verdict,
+        };
+        let judge = Judge { policy, forced, limit: &limit };
         let mut outcome = match config.mode {
-            Mode::Propagate(propagation) => propagation.decide(policy, forced, context, entropy),
+            Mode::Propagate(propagation) => propagation.decide(judge, context, entropy),
             Mode::EnvoyDecision(signal) => {
                 let request_id = request.joined("x-request-id")?;
-                signal.decide(policy, forced, config.on_unknown_randomness, context, request_id.as_deref(), entropy)
+                signal.decide(judge, config.on_unknown_randomness, context, request_id.as_deref(), entropy)
             }
         };
         outcome.action.strip_force_header = force == Some(false);
@@ -117,6 +140,11 @@ impl Sampler {
         outcome.events.ambiguous_request = ambiguous;
         outcome.events.unknown_rule = unknown_rule;
         Ok(Decision { tier, outcome })
+    }
+
+    /// Whether the id of a new trace tells when it began.
+    pub fn dates_traces(&self) -> bool {
+        self.config.formats.others.contains(&Format::Xray)
     }
 
     /// The name of the force header, which [`Action::strip_force_header`](crate::action::Action) speaks of.
@@ -136,17 +164,27 @@ impl Sampler {
         })
     }
 
+    fn limiter(&self, choice: &Choice<'_, Sampling>) -> Option<&Limiter> {
+        let limiter = match choice {
+            Choice::Rule(rule) => self.limiters.get(rule.index()),
+            Choice::Default | Choice::UnknownName => self.limiters.last(),
+        };
+        limiter?.as_ref()
+    }
+
     /// Whether the caller decides whatever the rules say.
     fn parent_suffices(&self, context: Context<'_>) -> bool {
-        let Inbound::Valid { traceparent, .. } = context.inbound else {
-            return false;
+        let sampled = match context.caller.state {
+            SamplingState::Deferred => return false,
+            SamplingState::Debug => return true,
+            SamplingState::Denied => false,
+            SamplingState::Accepted => true,
         };
-        context.trusted
-            && match self.rules_under_parent {
-                RulesUnderParent::Never => true,
-                RulesUnderParent::UnlessSampled => traceparent.sampled && context.tracestate.is_none(),
-                RulesUnderParent::Always => false,
-            }
+        match self.rules_under_parent {
+            RulesUnderParent::Never => true,
+            RulesUnderParent::UnlessSampled => sampled && context.tracestate.is_none(),
+            RulesUnderParent::Always => false,
+        }
     }
 }
 
@@ -173,7 +211,7 @@ impl<'s> Tier<'s> {
         match self {
             Self::Rule(label) => label,
             Self::Default => "default",
-            Self::Unread => "unread",
+            Self::Unread => UNREAD,
         }
     }
 

@@ -20,6 +20,8 @@ const DASHES: [usize; 3] = [2, 35, 52];
 /// What the request says about its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inbound {
+    /// The format is not in use: the header is none of our business.
+    Unread,
     /// No `traceparent`: the request starts a trace.
     Absent,
     /// A `traceparent` that must not be continued: malformed, or more than one.
@@ -61,18 +63,11 @@ impl Traceparent {
     /// Writes the fields as version 00, with no flag but those that it defines.
     pub fn format(&self) -> [u8; LENGTH] {
         let mut field = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        let mut flags = 0;
-        if self.sampled {
-            flags |= SAMPLED;
-        }
-        if self.random {
-            flags |= RANDOM;
-        }
         let numbers = [
             (TRACE_ID_HIGH, (self.trace_id >> 64) as u64),
             (TRACE_ID_LOW, self.trace_id as u64),
             (PARENT_ID, self.parent_id),
-            (FLAGS, u64::from(flags)),
+            (FLAGS, u64::from(self.flags())),
         ];
         for (range, number) in numbers {
             if let Some(digits) = field.get_mut(range) {
@@ -80,6 +75,18 @@ impl Traceparent {
             }
         }
         field
+    }
+
+    /// The flags that the specification defines.
+    pub(crate) fn flags(&self) -> u8 {
+        let mut flags = 0;
+        if self.sampled {
+            flags |= SAMPLED;
+        }
+        if self.random {
+            flags |= RANDOM;
+        }
+        flags
     }
 }
 

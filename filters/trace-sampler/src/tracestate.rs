@@ -169,6 +169,10 @@ impl<'a> Tracestate<'a> {
             }
             ot.extend_from_slice(other);
         }
+        // A blank that stood before a `;` may not end the value.
+        while ot.last() == Some(&b' ') {
+            ot.pop();
+        }
 
         let others = self.members().filter(|member| member.key != OT);
         let mut field = Vec::new();

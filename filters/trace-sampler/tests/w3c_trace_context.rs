@@ -10,8 +10,8 @@ use std::{borrow::Cow, cell::Cell};
 
 use palisade_trace_sampler::{
     action::Change,
-    context::Context,
-    decision::{ParentPolicy, Policy, UnknownRandomness},
+    context::{Context, Others},
+    decision::{Judge, ParentPolicy, Policy, UnknownRandomness},
     probability::{Probability, Threshold},
     propagation::{ParentIdPolicy, Propagation},
     traceparent::{self, Inbound, Traceparent},
@@ -40,12 +40,12 @@ fn send(headers: &[(&str, &str)]) -> (Traceparent, Option<String>) {
     let policy =
         Policy { never: false, probability: Probability::AtLeast(Threshold::NONE), parent: ParentPolicy::Respect };
     let (traceparent, tracestate) = (joined("traceparent"), joined("tracestate"));
-    let context = Context {
-        inbound: traceparent::read(traceparent.as_deref().map(str::as_bytes)),
-        trusted: true,
-        tracestate: tracestate.as_deref().map(str::as_bytes),
-    };
-    let outcome = sampler.decide(policy, false, context, || {
+    let context = Context::new(
+        traceparent::read(traceparent.as_deref().map(str::as_bytes)),
+        tracestate.as_deref().map(str::as_bytes),
+        Others::default(),
+    );
+    let outcome = sampler.decide(Judge::unlimited(policy, false), context, || {
         SEED.set(SEED.get().wrapping_add(1));
         [SEED.get(); 24]
     });

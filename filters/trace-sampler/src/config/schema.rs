@@ -11,7 +11,8 @@ use palisade_sdk::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Config, Parent, ParentPolicy, Sampling, Tracestate};
+use super::writing::Tracestate;
+use super::{Config, MOST_PER_SECOND, Parent, ParentPolicy, Rate, Sampling};
 use crate::{force::Force, trust::Trust};
 
 impl JsonSchema for Config {
@@ -23,17 +24,26 @@ impl JsonSchema for Config {
         ObjectSchema::new(generator)
             .optional_with(
                 "mode",
-                "Who writes the trace context: the filter, or Envoy's tracer. Default: propagate.",
-                |_| one_of(&["propagate", "envoy_decision"]),
+                "Who writes the trace context: the filter, Envoy's tracer, or the filter behind it. Default: propagate.",
+                |_| one_of(&["propagate", "envoy_decision", "upstream"]),
             )
             .optional_with("envoy_signal", "How Envoy learns of a decision. Default: request_id.", |_| {
-                one_of(&["request_id", "force_trace_header"])
+                one_of(&["request_id", "force_trace_header", "decision_header"])
             })
             .optional::<Parent>("parent", "The caller's trace.")
             .optional_with(
                 "on_unknown_randomness",
                 "What to make of a trace id that nobody calls random. Default: assume.",
                 |_| one_of(&["assume", "erase_th"]),
+            )
+            .optional_with(
+                "propagators",
+                "The formats of trace context in use; the first that decides counts. Default: w3c.",
+                |_| {
+                    let mut schema = non_empty_list(one_of(&["w3c", "b3", "b3multi", "xray", "datadog"]));
+                    schema.insert("uniqueItems".to_owned(), true.into());
+                    schema
+                },
             )
             .optional_with("parent_id", "When a continued trace gets a new parent id. Default: on_change.", |_| {
                 one_of(&["on_change", "always", "preserve"])
@@ -47,7 +57,7 @@ impl JsonSchema for Config {
             .optional::<ClientIp>("client_ip", "Which address is the client's, for rules that ask for it.")
             .fields_of::<Rules<Sampling>>()
             .required_with("default", "What holds where no rule matches.", |generator| {
-                ObjectSchema::new(generator).required::<Percent>("sample", "How many requests are sampled.").build()
+                ObjectSchema::new(generator).fields_of::<Rate>().build()
             })
             .build()
     }
@@ -60,12 +70,33 @@ impl JsonSchema for Sampling {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         ObjectSchema::new(generator)
-            .required::<Percent>("sample", "How many requests are sampled; 0% is never, whatever the caller decided.")
+            .fields_of::<Rate>()
             .optional_with("parent", "When the caller decides about these requests.", |generator| {
                 ObjectSchema::new(generator)
                     .required::<ParentPolicy>("policy", "As in the config's own parent.")
                     .build()
             })
+            .build()
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let per_second = |generator: &mut SchemaGenerator| {
+            let traces = |_: &mut SchemaGenerator| integer(1..=MOST_PER_SECOND);
+            ObjectSchema::new(generator).required_with("per_second", "So many traces a second.", traces).build()
+        };
+        ObjectSchema::new(generator)
+            .required::<Percent>(
+                "sample",
+                "How many requests are sampled; 0% in a rule is never, but under a caller's debug flag.",
+            )
+            .optional_with("reservoir", "The least that is sampled, if as many requests come.", per_second)
+            .optional_with("cap", "The most that is sampled.", per_second)
             .build()
     }
 }
@@ -77,7 +108,10 @@ impl JsonSchema for Parent {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         ObjectSchema::new(generator)
-            .optional::<ParentPolicy>("policy", "When the caller decides. Default: respect.")
+            .optional::<ParentPolicy>(
+                "policy",
+                "When the caller decides. Default: respect; ignore in the mode upstream.",
+            )
             .optional::<Trust>("trust", "Whose traces are continued; everybody's, if left out.")
             .build()
     }

@@ -1,7 +1,9 @@
 use palisade_sdk::config;
 
 use super::*;
+use crate::envoy_decision::Signal;
 use crate::probability::Threshold;
+use crate::propagation::{ParentIdPolicy, Propagation};
 
 fn parse(json: &str) -> Config {
     config::parse(json.as_bytes()).unwrap_or_else(|errors| panic!("{json}\n{errors}"))
@@ -53,6 +55,7 @@ fn the_founding_example_is_read() {
     };
     assert_eq!(propagation, expected);
     assert!(config.trust.is_none() && config.force.is_none());
+    assert_eq!(config.formats, Formats::W3C);
 }
 
 #[test]
@@ -61,6 +64,7 @@ fn every_field_is_read() {
         r#"{
             "mode": "propagate",
             "parent": {"policy": "ignore", "trust": {"cidrs": ["10.0.0.0/8"], "principals": ["spiffe://a/*"]}},
+            "propagators": ["b3", "xray", "w3c", "datadog", "b3multi"],
             "parent_id": "preserve",
             "emit_unsampled_roots": false,
             "on_unknown_randomness": "erase_th",
@@ -80,6 +84,8 @@ fn every_field_is_read() {
         on_unknown_randomness: UnknownRandomness::EraseThreshold,
     };
     assert_eq!(propagation, expected);
+    let others = vec![Format::B3, Format::Xray, Format::Datadog, Format::B3Multi];
+    assert_eq!(config.formats, Formats { w3c_rank: Some(2), others });
     let default = Policy { never: false, probability: at_least("fd71"), parent: ParentPolicy::Ignore };
     assert_eq!(config.policy(&Outcome::Default), default);
     assert_eq!(config.policy(&Outcome::UnknownName), default);
@@ -95,15 +101,87 @@ fn numbers_may_come_as_doubles() {
 }
 
 #[test]
-fn envoy_may_be_told_in_two_ways() {
+fn envoy_may_be_told_in_three_ways() {
     for (field, expected) in [
         ("", Signal::RequestId),
         (r#""envoy_signal": "request_id","#, Signal::RequestId),
         (r#""envoy_signal": "force_trace_header","#, Signal::ForceTraceHeader),
+        (r#""envoy_signal": "decision_header","#, Signal::DecisionHeader),
     ] {
         let config = parse(&format!(r#"{{"mode": "envoy_decision", {field} "default": {{"sample": "1%"}}}}"#));
         assert!(matches!(config.mode, Mode::EnvoyDecision(signal) if signal == expected));
     }
+}
+
+#[test]
+fn limits_are_read_for_each_rule_and_the_default() {
+    let config = parse(
+        r#"{
+            "rules": [
+                {"name": "vip", "sample": "100%", "cap": {"per_second": 1000000}},
+                {"name": "health", "sample": "0%", "cap": {"per_second": 1}},
+                {"sample": "10%", "reservoir": {"per_second": 2.0}}
+            ],
+            "default": {"sample": "0%", "reservoir": {"per_second": 5}, "cap": {"per_second": 5}}
+        }"#,
+    );
+    let limits = |reservoir, cap| Limits { reservoir, cap };
+    assert_eq!(
+        config.limits().collect::<Vec<_>>(),
+        [
+            ("vip", limits(0, Some(1_000_000))),
+            ("health", limits(0, Some(1))),
+            ("rule_2", limits(2, None)),
+            ("default", limits(5, Some(5))),
+        ]
+    );
+    assert!(parse(FOUNDING).limits().all(|(_, limits)| limits == Limits::default()));
+}
+
+#[test]
+fn limits_that_contradict_are_refused() {
+    let errors = errors(
+        r#"{
+            "rules": [
+                {"sample": "0%", "reservoir": {"per_second": 1}},
+                {"sample": "1%", "reservoir": {"per_second": 20}, "cap": {"per_second": 10}}
+            ],
+            "default": {"sample": "1%", "reservoir": {"per_second": 2}, "cap": {"per_second": 1}}
+        }"#,
+    );
+    let expected = "\
+        rules[0].reservoir: contradicts the \"sample\" of \"0%\", which is never; for hardly more than the \
+        reservoir write a small percentage such as \"0.0001%\"\n\
+        rules[1].reservoir: 20 traces a second at least, but rules[1].cap says 10 at most\n\
+        default.reservoir: 2 traces a second at least, but default.cap says 1 at most";
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn a_limit_is_a_number_of_traces_a_second() {
+    let errors_of = |limit: &str| errors(&format!(r#"{{"default": {{"sample": "1%", "cap": {limit}}}}}"#));
+    for (limit, expected) in [
+        ("10", r#"default.cap: expected an object such as {"per_second": 10}, found the number 10"#),
+        (r#""10/1s""#, r#"default.cap: expected an object such as {"per_second": 10}, found a string"#),
+        ("{}", r#"default.cap: missing field "per_second""#),
+        (
+            r#"{"per_second": "10"}"#,
+            "default.cap.per_second: expected a bare number such as 10, whose unit is the name of the field, found a string",
+        ),
+        (r#"{"per_second": 0}"#, "default.cap.per_second: expected an integer from 1 to 1000000, found the number 0"),
+        (
+            r#"{"per_second": 0.5}"#,
+            "default.cap.per_second: expected an integer from 1 to 1000000, found a number that is no integer",
+        ),
+        (
+            r#"{"per_second": 1000001}"#,
+            "default.cap.per_second: expected an integer from 1 to 1000000, found the number 1000001",
+        ),
+    ] {
+        assert_eq!(errors_of(limit), expected);
+    }
+    let errors = errors_of(r#"{"per_minute": 60}"#);
+    assert!(errors.contains("default.cap.per_minute: unknown field, known here: \"per_second\""), "{errors}");
 }
 
 #[test]
@@ -168,7 +246,7 @@ fn all_errors_are_reported_at_once_with_paths_and_nearest_names() {
         }"#,
     );
     for expected in [
-        "mode: expected \"propagate\" or \"envoy_decision\", found \"propogate\", did you mean \"propagate\"?",
+        "mode: expected \"propagate\", \"envoy_decision\" or \"upstream\", found \"propogate\", did you mean \"propagate\"?",
         "parrent: unknown field, did you mean \"parent\"?",
         "parent_id: expected \"on_change\", \"always\" or \"preserve\", found \"sometimes\"",
         "tracestate.precision: expected an integer from 1 to 14, found the number 15",
@@ -189,21 +267,100 @@ fn all_errors_are_reported_at_once_with_paths_and_nearest_names() {
 }
 
 #[test]
-fn a_mode_that_is_not_built_is_an_unknown_one() {
-    let errors = errors_with(r#""mode": "upstream""#);
-    assert!(errors.starts_with("mode: expected \"propagate\" or \"envoy_decision\", found \"upstream\""), "{errors}");
+fn behind_envoys_tracer_a_parent_is_ignored_unless_the_config_says_otherwise() {
+    let policy = |fields: &str| {
+        let config = parse(&format!(r#"{{{fields} "default": {{"sample": "1%"}}}}"#));
+        assert!(matches!(config.mode, Mode::Propagate(propagation) if propagation.emit_unsampled_roots));
+        config.policy(&Outcome::Default).parent
+    };
+    assert_eq!(policy(""), ParentPolicy::Respect);
+    assert_eq!(policy(r#""mode": "upstream","#), ParentPolicy::Ignore);
+    assert_eq!(policy(r#""mode": "upstream", "parent": {},"#), ParentPolicy::Ignore);
+    let explicit = r#""mode": "upstream", "parent": {"policy": "respect_if_sampled"},"#;
+    assert_eq!(policy(explicit), ParentPolicy::RespectIfSampled);
+    assert_eq!(policy(r#""mode": "upstream", "parent_id": "always", "tracestate": {},"#), ParentPolicy::Ignore);
+}
+
+#[test]
+fn behind_envoys_tracer_nothing_is_limited() {
+    for limits in [
+        r#""default": {"sample": "1%", "cap": {"per_second": 5}}"#,
+        r#""rules": [{"sample": "1%", "reservoir": {"per_second": 5}}], "default": {"sample": "1%"}"#,
+    ] {
+        let errors = errors(&format!(r#"{{"mode": "upstream", {limits}}}"#));
+        assert!(errors.starts_with("mode: in \"upstream\" every attempt is decided"), "{errors}");
+    }
+}
+
+#[test]
+fn a_rule_cannot_have_the_name_of_requests_that_no_rule_was_asked_about() {
+    let errors = errors(r#"{"rules": [{"name": "unread", "sample": "1%"}], "default": {"sample": "1%"}}"#);
+    assert!(errors.starts_with("rules: the name \"unread\" is taken"), "{errors}");
+}
+
+#[test]
+fn a_retry_needs_an_id_to_be_decided_by() {
+    let errors = errors_with(r#""mode": "upstream", "propagators": ["b3"]"#);
+    assert!(errors.starts_with("propagators: in the mode \"upstream\" a retry"), "{errors}");
+    assert_eq!(
+        parse(r#"{"mode": "upstream", "propagators": ["b3", "w3c"], "default": {"sample": "1%"}}"#).formats.w3c_rank,
+        Some(1)
+    );
+}
+
+#[test]
+fn without_w3c_there_is_no_parent_id_to_choose() {
+    let errors = errors_with(r#""propagators": ["b3"], "parent_id": "always""#);
+    assert!(errors.starts_with("parent_id: without effect where"), "{errors}");
+}
+
+#[test]
+fn w3c_may_be_left_out() {
+    let config = parse(r#"{"propagators": ["b3"], "default": {"sample": "1%"}}"#);
+    assert_eq!(config.formats, Formats { w3c_rank: None, others: vec![Format::B3] });
+}
+
+#[test]
+fn formats_are_known_and_different_and_there_is_one() {
+    for (list, expected) in [
+        ("[]", "propagators: expected a list with at least one item, found an empty list"),
+        (r#""b3""#, "propagators: expected a list, found a string"),
+        (r#"["b3", "w3c", "b3"]"#, "propagators[2]: is in the list already; its first place says when it counts"),
+        (r#"["w3c", "w3c"]"#, "propagators[1]: is in the list already; its first place says when it counts"),
+        (
+            r#"["b4"]"#,
+            "propagators[0]: expected \"w3c\", \"b3\", \"b3multi\", \"xray\" or \"datadog\", found \"b4\", did you \
+             mean \"b3\"?",
+        ),
+    ] {
+        assert_eq!(errors_with(&format!(r#""propagators": {list}"#)), expected);
+    }
 }
 
 #[test]
 fn fields_that_would_have_no_effect_are_refused() {
     let errors = errors_with(
-        r#""mode": "envoy_decision", "parent_id": "always", "tracestate": {}, "emit_unsampled_roots": false"#,
+        r#""mode": "envoy_decision", "propagators": ["w3c"], "parent_id": "always", "tracestate": {},
+           "emit_unsampled_roots": false"#,
     );
-    for field in ["parent_id", "tracestate", "emit_unsampled_roots"] {
+    for field in ["propagators", "parent_id", "tracestate", "emit_unsampled_roots"] {
         assert!(errors.contains(&format!("{field}: without effect in the mode \"envoy_decision\"")), "{errors}");
     }
-    let errors = errors_with(r#""envoy_signal": "request_id""#);
-    assert_eq!(errors, "envoy_signal: without effect but in the mode \"envoy_decision\"; leave it out");
+    for mode in ["propagate", "upstream"] {
+        let errors = errors_with(&format!(r#""mode": "{mode}", "envoy_signal": "request_id""#));
+        assert_eq!(errors, "envoy_signal: without effect but in the mode \"envoy_decision\"; leave it out");
+    }
+}
+
+#[test]
+fn what_a_retry_would_have_decided_anew_is_refused() {
+    let errors = errors_with(
+        r#""mode": "upstream", "emit_unsampled_roots": false, "parent": {"trust": {"cidrs": ["10.0.0.0/8"]}}"#,
+    );
+    for field in ["emit_unsampled_roots", "parent.trust"] {
+        assert!(errors.contains(&format!("{field}: not in the mode \"upstream\", where a retry ")), "{errors}");
+    }
+    assert_eq!(errors.lines().count(), 2, "{errors}");
 }
 
 #[test]

@@ -17,10 +17,13 @@ fn policy(probability: Probability, parent: ParentPolicy) -> Policy {
 
 /// A parent whose randomness, R, begins with these digits.
 fn parent(sampled: bool, r: &str, th: Option<&str>) -> Parent {
-    let traceparent = Traceparent { trace_id: 1 << 100, parent_id: 1, sampled, random: true };
-    let randomness = Randomness::decode(format!("{r:0<14}").as_bytes());
-    assert!(randomness.is_some());
-    Parent { traceparent, randomness, threshold: th.map(threshold) }
+    let randomness = Randomness::decode(format!("{r:0<14}").as_bytes()).unwrap();
+    Parent { randomness, is_random: true, state: sampled.into(), threshold: th.map(threshold) }
+}
+
+/// A parent that decides nothing, as of a trace that begins.
+fn root(r: &str) -> Parent {
+    Parent { state: SamplingState::Deferred, ..parent(false, r, None) }
 }
 
 fn decide(policy: Policy, parent: &Parent) -> Verdict {
@@ -36,7 +39,7 @@ fn a_never_rule_wins_over_force_and_over_a_sampled_parent() {
     let never = Policy { never: true, ..policy(NEVER, ParentPolicy::Respect) };
     let expected = verdict(false, Reason::Never, KnownThreshold::Unknown);
     assert_eq!(continued(never, true, &parent(true, "f", None), UnknownRandomness::Assume), expected);
-    assert_eq!(root(never, true, Randomness::of_trace(u128::MAX)), expected);
+    assert_eq!(continued(never, true, &root("f"), UnknownRandomness::Assume), expected);
 }
 
 #[test]
@@ -44,7 +47,7 @@ fn force_wins_over_an_unsampled_parent_and_over_zero_percent() {
     let expected = verdict(true, Reason::Forced, KnownThreshold::Unknown);
     let policy = policy(NEVER, ParentPolicy::Respect);
     assert_eq!(continued(policy, true, &parent(false, "0", None), UnknownRandomness::Assume), expected);
-    assert_eq!(root(policy, true, Randomness::of_trace(0)), expected);
+    assert_eq!(continued(policy, true, &root("0"), UnknownRandomness::Assume), expected);
 }
 
 #[test]
@@ -101,17 +104,8 @@ fn of_two_thresholds_that_both_sample_the_lower_one_holds() {
 }
 
 #[test]
-fn explicit_randomness_wins_over_the_trace_id() {
-    let policy = policy(half(), ParentPolicy::Ignore);
-    let explicit = parent(false, "f", None);
-    assert!(decide(policy, &explicit).sampled);
-    assert!(!decide(policy, &Parent { randomness: None, ..explicit }).sampled, "whose last bits are 0");
-}
-
-#[test]
 fn a_trace_id_that_nobody_calls_random_is_taken_for_random_and_counted() {
-    let mut unknown = Parent { randomness: None, ..parent(false, "0", None) };
-    unknown.traceparent = Traceparent { trace_id: u128::MAX, random: false, ..unknown.traceparent };
+    let unknown = Parent { is_random: false, ..parent(false, "f", None) };
     let verdict = decide(policy(half(), ParentPolicy::Ignore), &unknown);
     assert!(verdict.sampled);
     assert!(verdict.randomness_assumed);
@@ -120,21 +114,19 @@ fn a_trace_id_that_nobody_calls_random_is_taken_for_random_and_counted() {
 
 #[test]
 fn or_it_decides_without_claiming_a_probability() {
-    let mut unknown = Parent { randomness: None, ..parent(false, "0", None) };
-    unknown.traceparent = Traceparent { trace_id: u128::MAX, random: false, ..unknown.traceparent };
+    let unknown = Parent { is_random: false, ..parent(false, "f", None) };
     let policy = policy(half(), ParentPolicy::Ignore);
     let expected = verdict(true, Reason::Probability, KnownThreshold::Unknown);
     assert_eq!(continued(policy, false, &unknown, UnknownRandomness::EraseThreshold), expected);
 
-    unknown.traceparent.random = true;
+    let random = Parent { is_random: true, ..unknown };
     let expected = verdict(true, Reason::Probability, KnownThreshold::Is(threshold("8")));
-    assert_eq!(continued(policy, false, &unknown, UnknownRandomness::EraseThreshold), expected);
+    assert_eq!(continued(policy, false, &random, UnknownRandomness::EraseThreshold), expected);
 }
 
 #[test]
 fn a_hundred_percent_needs_no_randomness() {
-    let mut unknown = Parent { randomness: None, ..parent(false, "0", None) };
-    unknown.traceparent.random = false;
+    let unknown = Parent { is_random: false, ..parent(false, "0", None) };
     let policy = policy(ALWAYS, ParentPolicy::RespectIfSampled);
     let expected = verdict(true, Reason::Probability, KnownThreshold::Is(Threshold::NONE));
     assert_eq!(continued(policy, false, &unknown, UnknownRandomness::EraseThreshold), expected);
@@ -142,10 +134,21 @@ fn a_hundred_percent_needs_no_randomness() {
 }
 
 #[test]
-fn a_root_is_decided_by_probability() {
-    let policy = policy(half(), ParentPolicy::Respect);
-    let sampled = root(policy, false, Randomness::of_trace(0x80_0000_0000_0000));
-    assert_eq!(sampled, verdict(true, Reason::Probability, KnownThreshold::Is(threshold("8"))));
-    let unsampled = root(policy, false, Randomness::of_trace(0x7f_ffff_ffff_ffff));
-    assert_eq!(unsampled, verdict(false, Reason::Probability, KnownThreshold::Unknown));
+fn a_parent_that_decides_nothing_leaves_it_to_the_rule_whatever_the_policy() {
+    for parent_policy in [ParentPolicy::Respect, ParentPolicy::RespectIfSampled, ParentPolicy::Ignore] {
+        let policy = policy(half(), parent_policy);
+        let sampled = verdict(true, Reason::Probability, KnownThreshold::Is(threshold("8")));
+        assert_eq!(decide(policy, &root("8")), sampled);
+        assert_eq!(decide(policy, &root("7")), verdict(false, Reason::Probability, KnownThreshold::Unknown));
+    }
+}
+
+#[test]
+fn a_parent_that_debugs_wins_over_every_rule() {
+    let never = Policy { never: true, ..policy(NEVER, ParentPolicy::Ignore) };
+    let debug = Parent { state: SamplingState::Debug, ..parent(true, "f", Some("c")) };
+    let expected = verdict(true, Reason::Debug, KnownThreshold::Unknown);
+    for policy in [never, policy(NEVER, ParentPolicy::Ignore), policy(half(), ParentPolicy::Respect)] {
+        assert_eq!(decide(policy, &debug), expected);
+    }
 }

@@ -2,8 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    decision::{ParentPolicy, Reason},
-    probability::{Probability, Threshold},
+    action::Events,
+    context::Others,
+    decision::{ParentPolicy, Policy, Reason},
+    probability::{Probability, Randomness, Threshold},
     traceparent,
 };
 
@@ -35,12 +37,12 @@ fn ignore(probability: Probability) -> Policy {
 }
 
 fn decide(propagation: Propagation, policy: Policy, traceparent: Option<&str>, tracestate: Option<&str>) -> Outcome {
-    let context = Context {
-        inbound: traceparent::read(traceparent.map(str::as_bytes)),
-        trusted: true,
-        tracestate: tracestate.map(str::as_bytes),
-    };
-    propagation.decide(policy, false, context, || FRESH)
+    let context = Context::new(
+        traceparent::read(traceparent.map(str::as_bytes)),
+        tracestate.map(str::as_bytes),
+        Others::default(),
+    );
+    propagation.decide(Judge::unlimited(policy, false), context, || FRESH)
 }
 
 /// What the upstream would read: the headers as text, after the action.
@@ -111,8 +113,7 @@ fn an_invalid_traceparent_restarts_the_trace_and_drops_its_state() {
         let outcome = decide(PLAIN, respect(Probability::Never), Some(broken), Some("foo=1"));
         assert_eq!(set_text(&outcome.action.traceparent), "00-abababababababababababababababab-abababababababab-02");
         assert_eq!(outcome.action.tracestate, Change::Remove);
-        let expected =
-            Events { invalid_traceparent: true, restarted: true, tracestate_dropped: true, ..Events::default() };
+        let expected = Events { invalid_context: true, restarted: true, tracestate_dropped: true, ..Events::default() };
         assert_eq!(outcome.events, expected);
         assert_eq!(outcome.verdict.reason, Reason::Probability);
     }
@@ -121,8 +122,8 @@ fn an_invalid_traceparent_restarts_the_trace_and_drops_its_state() {
 #[test]
 fn an_untrusted_parent_is_restarted() {
     let context =
-        Context { inbound: traceparent::read(Some(SAMPLED.as_bytes())), trusted: false, tracestate: Some(b"foo=1") };
-    let outcome = PLAIN.decide(respect(Probability::Never), false, context, || FRESH);
+        Context::new(traceparent::read(Some(SAMPLED.as_bytes())), Some(b"foo=1"), Others::default()).distrusted();
+    let outcome = PLAIN.decide(Judge::unlimited(respect(Probability::Never), false), context, || FRESH);
     assert!(!outcome.verdict.sampled, "the parent's flag counts for nothing");
     assert_eq!(set_text(&outcome.action.traceparent), "00-abababababababababababababababab-abababababababab-02");
     assert_eq!(outcome.action.tracestate, Change::Remove);
@@ -142,8 +143,9 @@ fn a_restarted_trace_carries_our_threshold_only() {
 fn a_parent_that_is_kept_costs_no_write_and_no_randomness() {
     for field in [SAMPLED, UNSAMPLED, &SAMPLED.replace("-01", "-03")] {
         let inbound = traceparent::read(Some(field.as_bytes()));
-        let context = Context { inbound, trusted: true, tracestate: Some(b"foo=1,ot=a:1") };
-        let outcome = PLAIN.decide(respect(at_least("8")), false, context, || panic!("no randomness is needed"));
+        let context = Context::new(inbound, Some(b"foo=1,ot=a:1"), Others::default());
+        let outcome = PLAIN
+            .decide(Judge::unlimited(respect(at_least("8")), false), context, || panic!("no randomness is needed"));
         assert_eq!(outcome.action, Action::default(), "{field}");
         assert_eq!(outcome.events, Events::default());
     }
@@ -228,16 +230,12 @@ fn an_unsampled_trace_has_no_threshold_but_keeps_its_randomness() {
 
 #[test]
 fn a_forced_trace_has_no_known_probability() {
-    let context = Context {
-        inbound: traceparent::read(Some(SAMPLED.as_bytes())),
-        trusted: true,
-        tracestate: Some(b"ot=th:0,foo=1"),
-    };
-    let outcome = PLAIN.decide(respect(at_least("0")), true, context, || FRESH);
+    let context = Context::new(traceparent::read(Some(SAMPLED.as_bytes())), Some(b"ot=th:0,foo=1"), Others::default());
+    let outcome = PLAIN.decide(Judge::unlimited(respect(at_least("0")), true), context, || FRESH);
     assert_eq!(outcome.action.tracestate, Change::Set(b"foo=1".to_vec()));
 
-    let root = Context { inbound: Inbound::Absent, trusted: true, tracestate: None };
-    let outcome = PLAIN.decide(respect(at_least("0")), true, root, || FRESH);
+    let root = Context::new(Inbound::Absent, None, Others::default());
+    let outcome = PLAIN.decide(Judge::unlimited(respect(at_least("0")), true), root, || FRESH);
     assert_eq!(outcome.action.tracestate, Change::Keep);
     assert!(set_text(&outcome.action.traceparent).ends_with("-03"));
 }
@@ -300,8 +298,8 @@ fn a_new_parent_id_is_never_the_old_one() {
     assert_eq!(after, "00-12345678901234567890123456789012-abababababababac-01");
 
     let last = "00-12345678901234567890123456789012-ffffffffffffffff-01";
-    let context = Context { inbound: traceparent::read(Some(last.as_bytes())), trusted: true, tracestate: None };
-    let outcome = always.decide(respect(Probability::Never), false, context, || [0xff; 24]);
+    let context = Context::new(traceparent::read(Some(last.as_bytes())), None, Others::default());
+    let outcome = always.decide(Judge::unlimited(respect(Probability::Never), false), context, || [0xff; 24]);
     assert_eq!(set_text(&outcome.action.traceparent), "00-12345678901234567890123456789012-0000000000000001-01");
 }
 
@@ -322,8 +320,8 @@ proptest! {
         );
         let run = |traceparent: Option<&str>, tracestate: Option<&str>| {
             let (inbound, list) = context(traceparent, tracestate);
-            let context = Context { inbound, trusted: true, tracestate: list.as_deref() };
-            PLAIN.decide(policy, forced, context, || entropy)
+            let context = Context::new(inbound, list.as_deref(), Others::default());
+            PLAIN.decide(Judge::unlimited(policy, forced), context, || entropy)
         };
         let first = run(traceparent.as_deref(), tracestate.as_deref());
         let (traceparent, tracestate) = headers(&first, traceparent.as_deref(), tracestate.as_deref());

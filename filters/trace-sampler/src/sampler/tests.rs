@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     action::{Action, Change, Events},
     decision::{Reason, Verdict},
-    fake::Request,
+    fake::{Process, Request},
 };
 
 const SAMPLED: &str = "00-12345678901234567890123456789012-1234567890123456-01";
@@ -28,7 +28,7 @@ fn sampler(fields: &str) -> Sampler {
 }
 
 fn decide<'s>(sampler: &'s Sampler, request: &Request) -> Decision<'s> {
-    let Ok(decision) = sampler.decide(request, || [0x11; 24]);
+    let Ok(decision) = sampler.decide(request, &Process::at(1), || [0x11; 24]);
     decision
 }
 
@@ -149,7 +149,7 @@ fn trust_is_not_looked_into_without_a_parent() {
 fn two_lines_of_traceparent_are_invalid_and_of_tracestate_one_list() {
     let sampler = sampler(r#""default": {"sample": "0%"}"#);
     let twice = get("/").header("traceparent", SAMPLED).header("traceparent", SAMPLED);
-    assert!(decide(&sampler, &twice).outcome.events.invalid_traceparent);
+    assert!(decide(&sampler, &twice).outcome.events.invalid_context);
 
     let lines = get("/").header("traceparent", SAMPLED).header("tracestate", "foo=1").header("tracestate", "foo=2");
     assert_eq!(decide(&sampler, &lines).outcome.action.tracestate, Change::Set(b"foo=1".to_vec()));
@@ -181,6 +181,92 @@ fn envoy_is_told_by_the_request_id_and_the_trace_context_stays() {
     let decision = decide(&sampler, &request);
     let request_id = Change::Set(b"5a7c1b9e-0f1d-9c1e-8d5e-3f6f0a4b2c1d".to_vec());
     assert_eq!(decision.outcome.action, Action { request_id, ..Action::default() });
+}
+
+const LIMITS: &str = r#"
+    "rules": [
+        {"name": "health", "match": {"path": {"prefix": "/healthz"}}, "sample": "0%", "cap": {"per_second": 1}},
+        {"name": "vip", "match": {"headers": [{"name": "x-user-tier", "exact": "vip"}]}, "sample": "100%",
+         "parent": {"policy": "respect_if_sampled"}, "cap": {"per_second": 2}},
+        {"name": "pro", "match": {"headers": [{"name": "x-user-tier", "exact": "pro"}]}, "sample": "0.0001%",
+         "reservoir": {"per_second": 1}}
+    ],
+    "default": {"sample": "0%", "reservoir": {"per_second": 1}}"#;
+
+fn reasons(sampler: &Sampler, process: &Process<'_>, requests: &[Request]) -> Vec<(bool, Reason)> {
+    let decide = |request| sampler.decide(request, process, || [0x11; 24]).unwrap_or_else(|never| match never {});
+    requests.iter().map(|request| verdict(&decide(request))).collect()
+}
+
+#[test]
+fn a_rule_and_the_default_have_limits_of_their_own() {
+    let (sampler, process) = (sampler(LIMITS), Process::at(1));
+    let vips = [tier("vip"), tier("vip").header("traceparent", UNSAMPLED), tier("vip")];
+    let by_probability = (true, Reason::Probability);
+    assert_eq!(reasons(&sampler, &process, &vips), [by_probability, by_probability, (false, Reason::Cap)]);
+    let others = [tier("pro"), get("/"), tier("pro"), tier("nobody")];
+    let (filled, left) = ((true, Reason::Reservoir), (false, Reason::Probability));
+    assert_eq!(reasons(&sampler, &process, &others), [filled, filled, left, left]);
+}
+
+#[test]
+fn forced_never_and_inherited_decisions_are_beyond_all_limits() {
+    let sampler = sampler(&format!(r#""force": {{"token_sha256": "{OPEN_SESAME}"}}, {LIMITS}"#));
+    let process = Process::at(1);
+    let forced = tier("vip").header("x-debug-trace", "open sesame");
+    let inherited = tier("vip").header("traceparent", SAMPLED);
+    let kept = [get("/healthz"), forced, inherited];
+    let expected = [(false, Reason::Never), (true, Reason::Forced), (true, Reason::Parent)];
+    for _ in 0..5 {
+        assert_eq!(reasons(&sampler, &process, &kept), expected);
+    }
+    assert_eq!((process.asked(), process.value()), (vec![], None));
+}
+
+#[test]
+fn a_tier_without_limits_asks_no_host() {
+    let (sampler, process) = (sampler(RULES), Process::at(1));
+    reasons(&sampler, &process, &[tier("vip"), tier("pro"), get("/"), tier("vip").header("traceparent", UNSAMPLED)]);
+    assert_eq!(process.asked(), [""; 0]);
+}
+
+#[test]
+fn a_reservoir_claims_no_threshold_and_a_cap_takes_it_back() {
+    let (sampler, process) = (sampler(LIMITS), Process::at(1));
+    let decide = |request| {
+        let decision = sampler.decide(&request, &process, || [0xff; 24]).unwrap_or_else(|never| match never {});
+        decision.outcome.action
+    };
+    let vip = || tier("vip").header("traceparent", UNSAMPLED).header("tracestate", "ot=rv:ffffffffffff00;th:c");
+    for _ in 0..2 {
+        assert_eq!(decide(vip()).tracestate, Change::Set(b"ot=th:0;rv:ffffffffffff00".to_vec()));
+    }
+    let capped = decide(vip());
+    assert_eq!(capped.tracestate, Change::Set(b"ot=rv:ffffffffffff00".to_vec()));
+    assert_eq!(capped.traceparent, Change::Keep, "it comes and goes unsampled");
+    let filled = decide(get("/"));
+    assert_eq!(filled.tracestate, Change::Keep, "a new trace without any");
+    assert!(matches!(filled.traceparent, Change::Set(line) if line.ends_with(b"-03")), "sampled, of random id");
+}
+
+#[test]
+fn what_cannot_be_looked_up_limits_nothing() {
+    let (sampler, process) = (sampler(LIMITS), Process::default());
+    let vips = [(); 3].map(|()| tier("vip"));
+    assert_eq!(reasons(&sampler, &process, &vips), [(true, Reason::Probability); 3]);
+    assert_eq!(reasons(&sampler, &process, &[tier("pro")]), [(false, Reason::Probability)]);
+}
+
+#[test]
+fn limits_hold_for_envoys_own_spans_too() {
+    let (sampler, process) = (sampler(&format!(r#""mode": "envoy_decision", {LIMITS}"#)), Process::at(1));
+    let request = || tier("vip").header("x-request-id", "5a7c1b9e-0f1d-9c1e-8d5e-3f6f0a4b2c1d");
+    let told: Vec<_> = (0..3)
+        .map(|_| sampler.decide(&request(), &process, || [0x11; 24]).unwrap_or_else(|never| match never {}))
+        .map(|decision| decision.outcome.action.request_id)
+        .collect();
+    let untraced = Change::Set(b"5a7c1b9e-0f1d-4c1e-8d5e-3f6f0a4b2c1d".to_vec());
+    assert_eq!(told, [Change::Keep, Change::Keep, untraced]);
 }
 
 #[test]

@@ -112,6 +112,15 @@ fn a_value_may_begin_but_not_end_with_a_space() {
 }
 
 #[test]
+fn no_blank_is_left_at_the_end_where_a_threshold_stood() {
+    let updated = |list: &[u8], update| Tracestate::parse(list).unwrap().update(update).0;
+    assert_eq!(updated(b"ot=a:b ;th:0", ThresholdUpdate::Erase), Updated::Changed(b"ot=a:b".to_vec()));
+    assert_eq!(updated(b"ot= ;th:0", ThresholdUpdate::Erase), Updated::Empty);
+    let set = updated(b"ot=a ;th:8,k=v", ThresholdUpdate::Set(Threshold::NONE));
+    assert_eq!(set, Updated::Changed(b"ot=th:0;a,k=v".to_vec()));
+}
+
+#[test]
 fn a_member_without_an_equals_sign_discards_the_list() {
     assert!(malformed("foo=1,bar"));
 }

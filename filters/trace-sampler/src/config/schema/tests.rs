@@ -18,6 +18,7 @@ fn full() -> Value {
     json!({
         "mode": "propagate",
         "parent": {"policy": "respect", "trust": {"cidrs": ["10.0.0.0/8"], "principals": ["spiffe://a/*"]}},
+        "propagators": ["w3c", "b3", "b3multi", "xray", "datadog"],
         "parent_id": "on_change",
         "emit_unsampled_roots": true,
         "on_unknown_randomness": "assume",
@@ -29,9 +30,11 @@ fn full() -> Value {
             "name": "vip",
             "match": {"headers": [{"name": "x-user-tier", "exact": "vip"}]},
             "parent": {"policy": "respect_if_sampled"},
-            "sample": "100%"
+            "sample": "100%",
+            "reservoir": {"per_second": 1},
+            "cap": {"per_second": 10}
         }],
-        "default": {"sample": "1%"}
+        "default": {"sample": "1%", "reservoir": {"per_second": 1}, "cap": {"per_second": 10}}
     })
 }
 
@@ -57,6 +60,8 @@ fn what_the_schema_accepts_is_read() {
         ("/parent/trust", json!({"cidrs": []})),
         ("/parent/trust", json!({"principals": ["*", "spiffe://a/b"]})),
         ("/parent", json!({})),
+        ("/propagators", json!(["datadog", "w3c"])),
+        ("/propagators", json!(["xray", "w3c"])),
         ("/parent_id", json!("always")),
         ("/parent_id", json!("preserve")),
         ("/on_unknown_randomness", json!("erase_th")),
@@ -66,13 +71,21 @@ fn what_the_schema_accepts_is_read() {
         ("/force/token_sha256", json!(["0".repeat(64), "f".repeat(64)])),
         ("/rules", json!([])),
         ("/rules", json!([{"sample": "0.5%"}])),
+        ("/rules/0/reservoir/per_second", json!(10)),
+        ("/rules/0/cap/per_second", json!(1_000_000)),
         ("/default/sample", json!("0%")),
+        ("/default/reservoir/per_second", json!(10.0)),
+        ("/default/cap/per_second", json!(1)),
     ] {
         let config = with(pointer, Some(value));
         assert!(validator.is_valid(&config) && is_read(&config), "{pointer}: {config:#}");
     }
     let envoy = json!({"mode": "envoy_decision", "envoy_signal": "force_trace_header", "default": {"sample": "1%"}});
     assert!(validator.is_valid(&envoy) && is_read(&envoy));
+    let envoy = json!({"mode": "envoy_decision", "envoy_signal": "decision_header", "default": {"sample": "1%"}});
+    assert!(validator.is_valid(&envoy) && is_read(&envoy));
+    let upstream = json!({"mode": "upstream", "parent_id": "always", "default": {"sample": "1%"}});
+    assert!(validator.is_valid(&upstream) && is_read(&upstream));
 }
 
 #[test]
@@ -85,6 +98,7 @@ fn every_field_but_the_required_ones_may_be_left_out() {
         ("/parent/trust", false),
         ("/parent/trust/cidrs", false),
         ("/parent/trust/principals", false),
+        ("/propagators", false),
         ("/parent_id", false),
         ("/emit_unsampled_roots", false),
         ("/on_unknown_randomness", false),
@@ -97,8 +111,16 @@ fn every_field_but_the_required_ones_may_be_left_out() {
         ("/client_ip", false),
         ("/rule_by_route", false),
         ("/rules", false),
+        ("/rules/0/reservoir", false),
+        ("/rules/0/reservoir/per_second", true),
+        ("/rules/0/cap", false),
+        ("/rules/0/cap/per_second", true),
         ("/default", true),
         ("/default/sample", true),
+        ("/default/reservoir", false),
+        ("/default/reservoir/per_second", true),
+        ("/default/cap", false),
+        ("/default/cap/per_second", true),
     ] {
         let config = with(pointer, None);
         assert_eq!(validator.is_valid(&config), !required, "{pointer}");
@@ -111,7 +133,7 @@ fn wrong_shapes_are_refused_by_both() {
     let validator = validator();
     for (pointer, value) in [
         ("/unknown", json!(1)),
-        ("/mode", json!("upstream")),
+        ("/mode", json!("downstream")),
         ("/mode", json!(null)),
         ("/envoy_signal", json!("header")),
         ("/parent", json!([])),
@@ -123,6 +145,11 @@ fn wrong_shapes_are_refused_by_both() {
         ("/parent/trust/principals", json!([""])),
         ("/parent/trust/principals", json!(["a*b"])),
         ("/parent/trust/principals", json!(["**"])),
+        ("/propagators", json!("b3")),
+        ("/propagators", json!([])),
+        ("/propagators", json!(["jaeger"])),
+        ("/propagators", json!(["b3", "b3"])),
+        ("/propagators", json!(["w3c", "b3", "w3c"])),
         ("/parent_id", json!(true)),
         ("/emit_unsampled_roots", json!("yes")),
         ("/on_unknown_randomness", json!("erase")),
@@ -142,6 +169,13 @@ fn wrong_shapes_are_refused_by_both() {
         ("/rules", json!([{"sample": "1%", "parent": {}}])),
         ("/rules", json!([{"sample": "1%", "parent": {"trust": {"cidrs": []}}}])),
         ("/rules", json!([{"sample": "1%", "match": {}}])),
+        ("/rules/0/reservoir", json!(1)),
+        ("/rules/0/cap", json!({"per_minute": 1})),
+        ("/rules/0/cap/per_second", json!(0)),
+        ("/default/reservoir", json!("1/1s")),
+        ("/default/reservoir/per_second", json!("1")),
+        ("/default/cap/per_second", json!(1_000_001)),
+        ("/default/cap/per_second", json!(0.5)),
         ("/default", json!("1%")),
         ("/default/sample", json!(1)),
         ("/default/sample", json!("1")),
@@ -202,6 +236,7 @@ fn the_readme_names_every_field_and_no_other() {
     paths(schema.as_value(), schema.as_value(), "", &mut known);
     // What the README says only by the fields within.
     known.retain(|path| !matches!(&**path, "default" | "parent" | "rules[].parent" | "tracestate" | "force"));
+    known.retain(|path| !path.ends_with("reservoir") && !path.ends_with("cap"));
     known.sort();
 
     let readme = include_str!("../../../README.md");
