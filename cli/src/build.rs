@@ -42,7 +42,7 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
     let lock = Lock::read_or_empty(out)?;
     let toolchain = toolchain_version(workspace)?;
     let crates = match source {
-        Source::Filters(filters) => filters.iter().map(|filter| workspace.root().join(filter.module_crate())).collect(),
+        Source::Filters(filters) => filters.iter().map(|filter| workspace.root().join(filter.module_crate)).collect(),
         Source::Guest(directory) => {
             vec![directory.canonicalize().with_context(|| format!("there is no crate {}", directory.display()))?]
         }
@@ -65,8 +65,9 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
 fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: &str) -> Result<Module> {
     let compiled = compile(workspace, directory)?;
     let refused = || format!("the module {} must not be shipped", compiled.name);
-    // The names that explain the imports are in the compiler's own module only.
+    // The names that explain the imports, and those of the labels, are in the compiler's own module only.
     let interface = Interface::read(&compiled.bytes).with_context(refused)?;
+    let labels = wasm::labels(&compiled.bytes).with_context(refused)?.into_iter().collect();
     let bytes = optimise(workspace, &wasm::strip(&compiled.bytes)?)?;
     let unchanged = Interface::read(&bytes).with_context(refused)?.has_names_of(&interface);
     ensure!(unchanged, "wasm-opt changed the imports or exports of {}", compiled.name);
@@ -80,6 +81,7 @@ fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: 
         toolchain: toolchain.to_string(),
         exports: interface.exports,
         imports: interface.imports,
+        labels,
     };
     file::write(&out.join(&module.file), bytes)?;
     Ok(module)

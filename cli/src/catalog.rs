@@ -1,19 +1,27 @@
 //! The filters that this project ships.
 
-use std::path::PathBuf;
-
+use palisade_trace_sampler::config::Config;
+use palisade_trace_sampler::span_export::WithSpanExport;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Every filter, by name.
-pub const FILTERS: &[Filter] =
-    &[Filter { name: "trace-sampler", schema: schema_of::<palisade_trace_sampler::config::Config> }];
+pub const FILTERS: &[Filter] = &[
+    Filter { name: "trace-sampler", module_crate: "filters/trace-sampler/module", schema: schema_of::<Config> },
+    Filter {
+        name: "trace-sampler-span-export",
+        module_crate: "filters/trace-sampler/module-span-export",
+        schema: schema_of::<WithSpanExport>,
+    },
+];
 
-/// A filter of this project. Its module is built from the crate `filters/<name>/module`.
+/// A filter of this project.
 #[derive(Debug)]
 pub struct Filter {
-    /// The name, as in its directory.
+    /// The name, that of its module with `-` for `_`.
     pub name: &'static str,
+    /// The directory of its module's crate, below the workspace root.
+    pub(crate) module_crate: &'static str,
     /// The JSON Schema of its config.
     pub schema: fn() -> Value,
 }
@@ -23,11 +31,6 @@ impl Filter {
     #[must_use]
     pub fn module(&self) -> String {
         self.name.replace('-', "_")
-    }
-
-    /// The directory of its module's crate, below the workspace root.
-    pub(crate) fn module_crate(&self) -> PathBuf {
-        ["filters", self.name, "module"].iter().collect()
     }
 }
 
@@ -43,8 +46,8 @@ pub fn find(name: &str) -> Result<&'static Filter, String> {
     })
 }
 
-fn schema_of<Config: JsonSchema>() -> Value {
-    SchemaGenerator::default().into_root_schema_for::<Config>().into()
+fn schema_of<C: JsonSchema>() -> Value {
+    SchemaGenerator::default().into_root_schema_for::<C>().into()
 }
 
 #[cfg(test)]

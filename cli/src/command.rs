@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 pub enum Command {
     /// Compile filters to modules and write dist/: modules, SHA256SUMS, palisade.lock, config schemas.
     Build(Build),
-    /// Write each config of envoy/ to dist/envoy/ with the modules' hashes and capability lists.
+    /// Write each config of envoy/ to dist/envoy/ with the modules' hashes, capability lists and metric labels.
     Pin(Pin),
 }
 

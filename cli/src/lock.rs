@@ -43,6 +43,9 @@ pub struct Module {
     pub exports: Vec<String>,
     /// The host functions that it may call, sorted.
     pub imports: Vec<Import>,
+    /// The names of the labels that its metrics may have, sorted.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 /// A host function that a module imports.
@@ -249,6 +252,7 @@ mod tests {
             toolchain: "rustc".into(),
             exports: exports.iter().map(ToString::to_string).collect(),
             imports: vec![Import { module: "env".into(), name: "proxy_log".into(), callers: vec!["log".into()] }],
+            labels: vec!["tier".into()],
         }
     }
 }

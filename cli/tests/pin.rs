@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use palisade::lock::{Lock, Module};
 use palisade::pin;
 use palisade::wasm::Interface;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -16,7 +17,8 @@ fn a_template_becomes_a_remote_and_a_local_config_that_pass_the_check() {
     let house = House::new();
     let output = house.palisade(&["pin", "--dist", "dist", "--templates", "envoy"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let files = [house.path("dist/envoy/probe.yaml"), house.path("dist/envoy/probe.local.yaml")];
+    let files = ["envoy/probe.yaml", "envoy/probe.local.yaml", "envoy-1.36/probe.yaml", "envoy-1.36/probe.local.yaml"];
+    let files = files.map(|file| house.path("dist").join(file));
     let pinned = pin::check(&files, &house.path("dist")).unwrap();
     assert!(pinned.iter().all(|config| config.modules == ["probe"]), "{pinned:?}");
     let remote = house.read("dist/envoy/probe.yaml");
@@ -26,19 +28,33 @@ fn a_template_becomes_a_remote_and_a_local_config_that_pass_the_check() {
 }
 
 #[test]
+fn the_labels_of_all_modules_are_written_for_bootstraps_of_one_s_own() {
+    let house = House::new();
+    house.render();
+    let snippet: Value = serde_saphyr::from_str(&house.read("dist/stats-tags.yaml")).unwrap();
+    let tag = json!({"tag_name": "tier", "regex": r"^wasmcustom\.palisade\..*(;tier=([^;]*))"});
+    assert_eq!(snippet, json!({"stats_config": {"stats_tags": [tag]}}));
+}
+
+#[test]
 fn a_list_that_lacks_any_callback_or_import_is_refused() {
     let house = House::new();
     house.render();
-    let config = house.read("dist/envoy/probe.yaml");
     let lock = Lock::read(&house.path("dist")).unwrap();
     let capabilities = lock.module("probe").unwrap().capabilities();
     assert_eq!(capabilities.len(), 5);
-    for missing in capabilities {
-        let line = format!("{missing}: {{}}");
-        let refusal = house.refusal(&config.replacen(&line, "", 1));
-        let place = "http_filters[0].typed_config.config.vm_config.capability_restriction_config.allowed_capabilities";
-        assert!(refusal.contains(place), "{refusal}");
-        assert!(refusal.contains(&format!("{missing}: ")) && refusal.contains(&format!("add `{line}`")), "{refusal}");
+    for (directory, holder) in [("envoy", "config.vm_config"), ("envoy-1.36", "config")] {
+        let config = house.read(&format!("dist/{directory}/probe.yaml"));
+        let place = format!("typed_config.{holder}.capability_restriction_config.allowed_capabilities: lacks");
+        for missing in &capabilities {
+            let line = format!("{missing}: {{}}");
+            let refusal = house.refusal(&config.replacen(&line, "", 1));
+            assert!(refusal.contains(&place), "{refusal}");
+            assert!(
+                refusal.contains(&format!("{missing}: ")) && refusal.contains(&format!("add `{line}`")),
+                "{refusal}"
+            );
+        }
     }
 }
 
@@ -61,7 +77,7 @@ fn a_config_that_would_let_requests_pass_or_fail_is_refused_with_the_remedy() {
         ),
         ("failure_policy: FAIL_CLOSED", "failure_policy: 3", "failure_policy: a number lets requests pass unfiltered"),
         ("failure_policy: FAIL_CLOSED", "fail_open: true", "fail_open: deprecated, and lets requests pass unfiltered"),
-        ("failure_policy: FAIL_CLOSED", "capability_restriction_config: {}", "move it into vm_config"),
+        ("failure_policy: FAIL_CLOSED", "capability_restriction_config: {}", "vm_config has such a list too"),
         (&hash, &hash.to_uppercase(), "is not 64 lower-case hex digits"),
         (&hash, "abc", "is not 64 lower-case hex digits"),
         (&hash, &"0".repeat(64), "not the hash of probe, which is"),
@@ -169,6 +185,7 @@ impl House {
             toolchain: "wat".into(),
             exports: interface.exports,
             imports: interface.imports,
+            labels: vec!["tier".into()],
         }]);
         house.write("dist/modules/probe.wasm", bytes);
         house.write("dist/palisade.lock", serde_json::to_vec(&lock).unwrap());

@@ -2,43 +2,62 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot do without")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use palisade::catalog;
 use palisade_sdk::config;
-use palisade_trace_sampler::config::Config;
+use palisade_trace_sampler::{config::Config, span_export::WithSpanExport};
 use serde_json::Value;
 
 #[test]
 fn every_filter_config_is_one_that_its_filter_reads_and_its_schema_accepts() {
-    let schema = (catalog::find("trace-sampler").unwrap().schema)();
-    let schema = jsonschema::validator_for(&schema).unwrap();
     let mut seen = 0;
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "yaml") {
-            continue;
-        }
-        let template: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for config in filter_configs(&template) {
-            if let Err(errors) = config::parse::<Config>(config.to_string().as_bytes()) {
+    for (path, template) in templates() {
+        for (module, config) in filter_configs(&template) {
+            let text = config.to_string();
+            let read = match module {
+                "trace_sampler" => config::parse::<Config>(text.as_bytes()).map(drop),
+                "trace_sampler_span_export" => config::parse::<WithSpanExport>(text.as_bytes()).map(drop),
+                other => panic!("{}: no filter is called {other}", path.display()),
+            };
+            if let Err(errors) = read {
                 panic!("{}: {errors}", path.display());
             }
+            let filter = catalog::FILTERS.iter().find(|filter| filter.module() == module).unwrap();
+            let schema = jsonschema::validator_for(&(filter.schema)()).unwrap();
             if let Err(error) = schema.validate(config) {
                 panic!("{}: {error}", path.display());
             }
             seen += 1;
         }
     }
-    assert_eq!(seen, 2);
+    assert_eq!(seen, 6);
 }
 
-/// The `configuration.value` of each plugin, a `Struct`.
-fn filter_configs(value: &Value) -> Vec<&Value> {
+#[test]
+fn every_config_shows_the_labels_of_metrics() {
+    for (path, template) in templates() {
+        let loads_a_module = !filter_configs(&template).is_empty();
+        let stats_tags = template.pointer("/stats_config/stats_tags");
+        assert_eq!(stats_tags.is_some_and(|tags| tags == "labels"), loads_a_module, "{}", path.display());
+    }
+}
+
+/// The YAML files of `envoy/`.
+fn templates() -> Vec<(PathBuf, Value)> {
+    let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy")).unwrap();
+    let files = folder.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.map(|path| (path.clone(), serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap())).collect()
+}
+
+/// The module and the `configuration.value`, a `Struct`, of each plugin.
+fn filter_configs(value: &Value) -> Vec<(&str, &Value)> {
     match value {
         Value::Object(object) => {
             let own = object.get("configuration").and_then(|configuration| configuration.get("value"));
-            own.into_iter().chain(object.values().flat_map(filter_configs)).collect()
+            let module = object.get("vm_config").and_then(Value::as_str).unwrap_or_default();
+            own.map(|config| (module, config)).into_iter().chain(object.values().flat_map(filter_configs)).collect()
         }
         Value::Array(items) => items.iter().flat_map(filter_configs).collect(),
         _ => Vec::new(),

@@ -74,10 +74,7 @@ impl<'a> Inspection<'a> {
                 "deprecated, and lets requests pass unfiltered; write failure_policy: FAIL_CLOSED",
             );
         }
-        if field(plugin, "capability_restriction_config").is_some() {
-            let place = at(place, "capability_restriction_config");
-            self.problem(&place, "deprecated here since Envoy 1.40; move it into vm_config");
-        }
+        let restriction = self.restriction(place, plugin, vm);
         let place = at(place, "vm_config");
         let code = field_path(vm, &["code"]);
         let remote = code.and_then(|code| field_path(code, &["remote"]));
@@ -91,8 +88,26 @@ impl<'a> Inspection<'a> {
             }
         };
         if let Some(module) = module {
-            self.capabilities(&at(&place, "capability_restriction_config.allowed_capabilities"), vm, module);
+            let (place, restriction) = restriction;
+            self.capabilities(&at(&place, "allowed_capabilities"), restriction, module);
             self.report.modules.push(module.name.clone());
+        }
+    }
+
+    /// The list of capabilities, in `vm_config` or, as Envoy before 1.40 has it, beside that.
+    fn restriction<'v>(&mut self, place: &str, plugin: &'v Object, vm: &'v Value) -> (String, Option<&'v Value>) {
+        const NAME: &str = "capability_restriction_config";
+        let (beside, within) = (field(plugin, NAME), field_path(vm, &[NAME]));
+        let place_beside = at(place, NAME);
+        if beside.is_some() && within.is_some() {
+            self.problem(
+                &place_beside,
+                "vm_config has such a list too; leave out this one, or that one before Envoy 1.40",
+            );
+        }
+        match beside {
+            Some(list) if within.is_none() => (place_beside, Some(list)),
+            _ => (at(&at(place, "vm_config"), NAME), within),
         }
     }
 
@@ -141,8 +156,8 @@ impl<'a> Inspection<'a> {
         module
     }
 
-    fn capabilities(&mut self, place: &str, vm: &Value, module: &Module) {
-        let listed = field_path(vm, &["capability_restriction_config", "allowed_capabilities"]);
+    fn capabilities(&mut self, place: &str, restriction: Option<&Value>, module: &Module) {
+        let listed = restriction.and_then(|restriction| field_path(restriction, &["allowed_capabilities"]));
         let listed: BTreeSet<_> = listed.and_then(Value::as_object).into_iter().flat_map(Map::keys).collect();
         let listed: BTreeSet<_> = listed.into_iter().map(String::as_str).collect();
         let needed = module.capabilities();

@@ -4,6 +4,7 @@
 //! `render` writes has passed the same check.
 
 mod inspect;
+mod stats_tags;
 mod template;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::file;
 use crate::lock::Lock;
 use inspect::inspect;
-use template::Variant;
+use template::{Releases, Variant};
 
 /// A config whose modules are pinned.
 #[derive(Debug)]
@@ -27,7 +28,9 @@ pub struct Pinned {
 }
 
 /// Writes each `<name>.yaml` of `templates` to `dist/envoy/` twice: as `<name>.yaml`, which fetches the modules from
-/// the cluster `palisade_modules`, and as `<name>.local.yaml`, which loads them from [`MODULE_DIRECTORY`].
+/// the cluster `palisade_modules`, and as `<name>.local.yaml`, which loads them from [`MODULE_DIRECTORY`]. The same
+/// for Envoy 1.36 to 1.39 is in `dist/envoy-1.36/`. For bootstraps of one's own, `dist/stats-tags.yaml` has the
+/// labels of all modules.
 ///
 /// Nothing is written unless every module is the one of the lock and every config passes the check.
 ///
@@ -39,10 +42,12 @@ pub fn render(templates: &Path, dist: &Path) -> Result<Vec<Pinned>> {
     let mut rendered = Vec::new();
     for template in yaml_files(templates)? {
         let text = file::read_text(&template)?;
-        for variant in [Variant::Remote, Variant::Local] {
-            let config = template::render(&text, variant, &lock)
-                .with_context(|| format!("cannot fill {}", template.display()))?;
-            rendered.push((dist.join("envoy").join(variant.file_name(&template)), config));
+        for releases in Releases::ALL {
+            for variant in [Variant::Remote, Variant::Local] {
+                let config = template::render(&text, releases, variant, &lock)
+                    .with_context(|| format!("cannot fill {}", template.display()))?;
+                rendered.push((dist.join(releases.directory()).join(variant.file_name(&template)), config));
+            }
         }
     }
     ensure!(!rendered.is_empty(), "there is no template (*.yaml) in {}", templates.display());
@@ -50,6 +55,7 @@ pub fn render(templates: &Path, dist: &Path) -> Result<Vec<Pinned>> {
     for (path, config) in &rendered {
         file::write(path, config)?;
     }
+    file::write(&dist.join("stats-tags.yaml"), stats_config(&lock))?;
     Ok(pinned)
 }
 
@@ -68,6 +74,7 @@ pub fn check(files: &[PathBuf], dist: &Path) -> Result<Vec<Pinned>> {
     Ok(pinned)
 }
 
+pub use stats_tags::stats_config;
 pub use template::MODULE_DIRECTORY;
 
 /// Every YAML file but `compose.yaml`, which describes containers.

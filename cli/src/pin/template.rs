@@ -1,18 +1,40 @@
-//! A template: an Envoy config with `vm_config: !pin MODULE` where a module is loaded. Everything else, comments
-//! included, is kept as it is, but for the lines between `# !pin remote only` and `# !pin end`, which only a config
-//! with remote code needs.
+//! A template: an Envoy config with `vm_config: !pin MODULE` where a module is loaded and `stats_tags: !pin labels` in
+//! its `stats_config`. Everything else, comments included, is kept as it is, but for the lines between
+//! `# !pin remote only` and `# !pin end`, which only a config with remote code needs.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::stats_tags::stats_tags;
 use crate::lock::{Lock, Module};
 
 /// Where a config with local code expects the modules.
 pub const MODULE_DIRECTORY: &str = "/etc/palisade/modules";
 
 const DIRECTIVE: &str = "!pin";
+
+/// The releases of Envoy that understand a config: they differ in where a module's capabilities stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Releases {
+    /// 1.36 to 1.39, which know the list beside `vm_config` only.
+    Since1_36,
+    /// 1.40 and later, where that place is deprecated: the list is part of `vm_config`.
+    Since1_40,
+}
+
+impl Releases {
+    pub(super) const ALL: [Self; 2] = [Self::Since1_40, Self::Since1_36];
+
+    /// The folder in `dist/` for these configs.
+    pub(super) fn directory(self) -> &'static str {
+        match self {
+            Self::Since1_36 => "envoy-1.36",
+            Self::Since1_40 => "envoy",
+        }
+    }
+}
 
 /// How a config obtains its modules.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,7 +85,7 @@ local:
 }
 
 /// The config that `template` describes.
-pub(super) fn render(template: &str, variant: Variant, lock: &Lock) -> Result<String> {
+pub(super) fn render(template: &str, releases: Releases, variant: Variant, lock: &Lock) -> Result<String> {
     let mut config =
         "# Written by `cargo palisade pin` from the template of this name in envoy/: change that.\n".to_string();
     let mut remote_only = None;
@@ -83,8 +105,9 @@ pub(super) fn render(template: &str, variant: Variant, lock: &Lock) -> Result<St
             }
             Line::Module { indent, name } => {
                 let module = lock.module(name).with_context(|| unknown_module(number, name, lock))?;
-                push_indented(&mut config, indent, &vm_config(module, variant));
+                push_indented(&mut config, indent, &vm_config(module, releases, variant));
             }
+            Line::Labels { indent } => push_indented(&mut config, indent, &stats_tags(lock)),
         }
     }
     if let Some(number) = remote_only {
@@ -96,6 +119,7 @@ pub(super) fn render(template: &str, variant: Variant, lock: &Lock) -> Result<St
 enum Line<'a> {
     Text,
     Module { indent: &'a str, name: &'a str },
+    Labels { indent: &'a str },
     RemoteOnly,
     End,
 }
@@ -107,17 +131,21 @@ impl<'a> Line<'a> {
         }
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
-            ["vm_config:", DIRECTIVE, name] => {
-                Ok(Self::Module { indent: line.split("vm_config:").next().unwrap_or_default(), name })
-            }
+            ["vm_config:", DIRECTIVE, name] => Ok(Self::Module { indent: indent_of(line), name }),
+            ["stats_tags:", DIRECTIVE, "labels"] => Ok(Self::Labels { indent: indent_of(line) }),
             ["#", DIRECTIVE, "remote", "only"] => Ok(Self::RemoteOnly),
             ["#", DIRECTIVE, "end"] => Ok(Self::End),
             _ => bail!(
-                "`{}` is neither `vm_config: {DIRECTIVE} MODULE` nor `# {DIRECTIVE} remote only` nor `# {DIRECTIVE} end`",
+                "`{}` is none of `vm_config: {DIRECTIVE} MODULE`, `stats_tags: {DIRECTIVE} labels`, `# {DIRECTIVE} remote only` and `# {DIRECTIVE} end`",
                 line.trim()
             ),
         }
     }
+}
+
+fn indent_of(line: &str) -> &str {
+    let (indent, _) = line.split_at(line.len().saturating_sub(line.trim_start().len()));
+    indent
 }
 
 fn unknown_module(line: u32, name: &str, lock: &Lock) -> String {
@@ -125,7 +153,8 @@ fn unknown_module(line: u32, name: &str, lock: &Lock) -> String {
     format!("line {line}: the lock has no module `{name}`, it has {}", known.join(", "))
 }
 
-fn vm_config(module: &Module, variant: Variant) -> String {
+/// The field `vm_config` and, beside it or within, the list of capabilities.
+fn vm_config(module: &Module, releases: Releases, variant: Variant) -> String {
     let mut text = format!(
         "\
 vm_config:
@@ -139,19 +168,30 @@ vm_config:
         size = module.size,
     );
     push_indented(&mut text, "    ", &variant.code(module));
-    text.push_str("  capability_restriction_config:\n    allowed_capabilities:\n");
-    text.push_str("      # the host functions that it calls\n");
+    let indent = match releases {
+        Releases::Since1_36 => "",
+        Releases::Since1_40 => "  ",
+    };
+    push_indented(&mut text, indent, &capabilities(module));
+    text
+}
+
+fn capabilities(module: &Module) -> String {
+    let mut text = "\
+capability_restriction_config:
+  allowed_capabilities:
+    # the host functions that it calls
+"
+    .to_string();
     push_capabilities(&mut text, module.host_functions());
-    text.push_str(
-        "      # its callbacks: Envoy does not call one that is missing here, and requests pass unfiltered\n",
-    );
+    text.push_str("    # its callbacks: Envoy does not call one that is missing here, and requests pass unfiltered\n");
     push_capabilities(&mut text, module.callbacks());
     text
 }
 
 fn push_capabilities<'a>(text: &mut String, names: impl Iterator<Item = &'a str>) {
     for name in names {
-        let _ = writeln!(text, "      {name}: {{}}");
+        let _ = writeln!(text, "    {name}: {{}}");
     }
 }
 
@@ -168,7 +208,9 @@ mod tests {
 
     #[test]
     fn comments_survive_and_the_module_takes_the_placeholder_s_indent() {
-        let config = render("a: 1 # why\n    vm_config: !pin probe\n# end\n", Variant::Remote, &lock()).unwrap();
+        let config =
+            render("a: 1 # why\n    vm_config: !pin probe\n# end\n", Releases::Since1_40, Variant::Remote, &lock())
+                .unwrap();
         assert_eq!(
             config,
             "\
@@ -201,12 +243,41 @@ a: 1 # why
     }
 
     #[test]
+    fn older_releases_have_the_capabilities_beside_the_module() {
+        let config = render("  vm_config: !pin probe\n", Releases::Since1_36, Variant::Local, &lock()).unwrap();
+        let list =
+            "\n  capability_restriction_config:\n    allowed_capabilities:\n      # the host functions that it calls\n";
+        assert!(config.contains(list), "{config}");
+    }
+
+    #[test]
+    fn stats_tags_are_the_labels_of_all_modules() {
+        let template = "stats_config:\n  stats_tags: !pin labels\n";
+        let config = render(template, Releases::Since1_40, Variant::Local, &lock()).unwrap();
+        let (_, config) = config.split_once('\n').unwrap();
+        assert_eq!(
+            config,
+            r"stats_config:
+  stats_tags:
+  - tag_name: config
+    regex: '^wasmcustom\.palisade\..*(;config=([^;]*))'
+  - tag_name: tier
+    regex: '^wasmcustom\.palisade\..*(;tier=([^;]*))'
+"
+        );
+        let config = render(template, Releases::Since1_40, Variant::Remote, &Lock::new(Vec::new())).unwrap();
+        assert!(config.ends_with("stats_config:\n  stats_tags: []\n"), "{config}");
+    }
+
+    #[test]
     fn a_local_config_has_no_part_that_is_for_remote_code_only() {
         let template = "a: 1\n# !pin remote only\nb: 2\n# !pin end\nvm_config: !pin probe\n";
-        let local = render(template, Variant::Local, &lock()).unwrap();
+        let local = render(template, Releases::Since1_40, Variant::Local, &lock()).unwrap();
         assert!(!local.contains("b: 2") && !local.contains("!pin"), "{local}");
         assert!(local.contains("filename: /etc/palisade/modules/probe.wasm\n"), "{local}");
-        assert!(render(template, Variant::Remote, &lock()).unwrap().contains("\nb: 2\nvm_config:\n"));
+        assert!(
+            render(template, Releases::Since1_40, Variant::Remote, &lock()).unwrap().contains("\nb: 2\nvm_config:\n")
+        );
     }
 
     #[test]
@@ -216,8 +287,14 @@ a: 1 # why
 
     #[test]
     fn a_directive_that_is_not_understood_is_refused() {
-        for template in ["code: !pin probe", "vm_config: !pin", "# !pin remote onyl", "vm_config: {a: !pin probe}"] {
-            assert!(refusal(template).contains("is neither `vm_config: !pin MODULE`"), "{template}");
+        for template in [
+            "code: !pin probe",
+            "vm_config: !pin",
+            "# !pin remote onyl",
+            "vm_config: {a: !pin probe}",
+            "stats_tags: !pin probe",
+        ] {
+            assert!(refusal(template).contains("is none of `vm_config: !pin MODULE`"), "{template}");
         }
         assert!(refusal("# !pin end").contains("ends nothing"));
         assert!(refusal("a: 1\n# !pin remote only").contains("line 2: `# !pin remote only` has no"));
@@ -225,7 +302,7 @@ a: 1 # why
     }
 
     fn refusal(template: &str) -> String {
-        format!("{:#}", render(template, Variant::Remote, &lock()).unwrap_err())
+        format!("{:#}", render(template, Releases::Since1_40, Variant::Remote, &lock()).unwrap_err())
     }
 
     fn lock() -> Lock {
@@ -238,6 +315,7 @@ a: 1 # why
             toolchain: "rustc".into(),
             exports: vec!["malloc".into(), "proxy_on_log".into()],
             imports: vec![Import { module: "env".into(), name: "proxy_log".into(), callers: vec!["log".into()] }],
+            labels: vec!["tier".into(), "config".into()],
         }])
     }
 }
