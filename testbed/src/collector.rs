@@ -1,22 +1,49 @@
-//! An OpenTelemetry collector that counts the spans that it is sent and keeps none: OTLP over HTTP/1.1 in protobuf
-//! (OTLP specification 1.x, section "OTLP/HTTP").
+//! An OpenTelemetry collector: OTLP over HTTP/1.1 in protobuf (OTLP specification 1.x, section "OTLP/HTTP").
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::server::{FREE_PORT, Server};
+use crate::message::Headers;
+use crate::server::{FREE_PORT, Server, lock};
 use crate::wire::{Decoder, Event, Start};
 
 /// Takes exports on `POST /v1/traces`, and says on `GET /spans` how many spans have come, as a decimal number.
 #[derive(Debug)]
 pub struct Collector {
     server: Server,
-    spans: Arc<AtomicUsize>,
+    state: Arc<Mutex<State>>,
+}
+
+/// An export that a [`Collector`] received.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// The header lines.
+    pub headers: Headers,
+    /// The spans, with their resource and scope.
+    pub message: ExportTraceServiceRequest,
+    /// The status that it was answered with, whether or not somebody waited that long.
+    pub status: u16,
+}
+
+#[derive(Debug)]
+struct State {
+    exports: VecDeque<Export>,
+    limit: usize,
+    /// The spans of the exports that were taken.
+    spans: usize,
+    answer: (u16, Duration),
+    under_way: usize,
+    most_at_once: usize,
 }
 
 // === impl Collector ===
@@ -29,16 +56,16 @@ impl Collector {
 
     /// Starts one on this address.
     pub fn bind(addr: SocketAddr) -> Result<Self> {
-        let spans = Arc::new(AtomicUsize::new(0));
-        let shared = Arc::clone(&spans);
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
         let server = Server::bind(addr, move |stream, _| {
-            let spans = Arc::clone(&shared);
+            let state = Arc::clone(&shared);
             async move {
                 // A failed export shows at the exporter.
-                let _ = serve(stream, &spans).await;
+                let _ = serve(stream, &state).await;
             }
         })?;
-        Ok(Self { server, spans })
+        Ok(Self { server, state })
     }
 
     /// Its address.
@@ -46,16 +73,88 @@ impl Collector {
         self.server.addr()
     }
 
-    /// The number of spans so far.
+    /// Answers the next exports with this status, that much later. It takes those that it answers with 2xx.
+    pub fn answer(&self, status: u16, delay: Duration) {
+        lock(&self.state).answer = (status, delay);
+    }
+
+    /// Remembers only the last `limit` exports; otherwise it remembers all.
+    pub fn keep(&self, limit: usize) {
+        lock(&self.state).limit = limit;
+    }
+
+    /// The number of spans that it has taken so far.
     pub fn spans(&self) -> usize {
-        self.spans.load(Ordering::Relaxed)
+        lock(&self.state).spans
+    }
+
+    /// The exports so far, those that it did not take as well, in the order in which they came.
+    pub fn exports(&self) -> Vec<Export> {
+        lock(&self.state).exports.iter().cloned().collect()
+    }
+
+    /// How many exports it had to answer at the same time, at most.
+    pub fn most_at_once(&self) -> usize {
+        lock(&self.state).most_at_once
+    }
+
+    /// Waits until it has taken this many spans, and gives them; fails after `timeout`.
+    pub fn wait_for(&self, spans: usize, timeout: Duration) -> Result<Vec<Span>> {
+        let deadline = Instant::now() + timeout;
+        while self.spans() < spans {
+            ensure!(Instant::now() < deadline, "{} of {spans} spans came within {timeout:?}", self.spans());
+            thread::sleep(Duration::from_millis(5));
+        }
+        let taken = self.exports().into_iter().filter(|export| export.is_taken());
+        Ok(taken.flat_map(|export| export.spans().cloned().collect::<Vec<_>>()).collect())
     }
 }
 
-async fn serve(mut stream: TcpStream, spans: &AtomicUsize) -> Result<()> {
+// === impl Export ===
+
+impl Export {
+    /// Its spans, whatever resource and scope they have.
+    pub fn spans(&self) -> impl Iterator<Item = &Span> {
+        let scopes = self.message.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| &scope.spans)
+    }
+
+    fn is_taken(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+// === impl State ===
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            exports: VecDeque::new(),
+            limit: usize::MAX,
+            spans: 0,
+            answer: (200, Duration::ZERO),
+            under_way: 0,
+            most_at_once: 0,
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self, export: Export) {
+        if export.is_taken() {
+            self.spans += export.spans().count();
+        }
+        self.exports.push_back(export);
+        while self.exports.len() > self.limit {
+            self.exports.pop_front();
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {
     let mut decoder = Decoder::requests();
     let mut bytes = [0; 16 * 1024];
-    let (mut line, mut body) = (String::new(), Vec::new());
+    let (mut line, mut headers, mut body) = (String::new(), Headers::default(), Vec::new());
     loop {
         let length = stream.read(&mut bytes).await?;
         if length == 0 {
@@ -68,131 +167,103 @@ async fn serve(mut stream: TcpStream, spans: &AtomicUsize) -> Result<()> {
                     if let Start::Request { method, target } = head.start {
                         line = format!("{method} {target}");
                     }
+                    headers = head.headers;
                     body.clear();
                 }
                 Event::Data(data) => body.extend(data),
-                Event::End(_) => stream.write_all(&answer(&line, &body, spans)).await?,
+                Event::End(_) => {
+                    let answer = answer(&line, &headers, &body, state).await;
+                    stream.write_all(&answer).await?;
+                }
             }
         }
     }
 }
 
-fn answer(line: &str, body: &[u8], spans: &AtomicUsize) -> Vec<u8> {
+async fn answer(line: &str, headers: &Headers, body: &[u8], state: &Mutex<State>) -> Vec<u8> {
     let (status, content_type, text) = match line {
-        "POST /v1/traces" => match spans_in_export(body) {
-            Ok(count) => {
-                spans.fetch_add(count, Ordering::Relaxed);
-                // An empty ExportTraceServiceResponse: everything was taken.
-                ("200 OK", "application/x-protobuf", String::new())
-            }
-            Err(error) => ("400 Bad Request", "text/plain", format!("{error:#}\n")),
+        "POST /v1/traces" => match ExportTraceServiceRequest::decode(body).context("no ExportTraceServiceRequest") {
+            // An empty ExportTraceServiceResponse: everything was taken.
+            Ok(message) => (take(headers, message, state).await, "application/x-protobuf", String::new()),
+            Err(error) => (400, "text/plain", format!("{error:#}\n")),
         },
-        "GET /spans" => ("200 OK", "text/plain", format!("{}\n", spans.load(Ordering::Relaxed))),
-        _ => ("404 Not Found", "text/plain", String::new()),
+        "GET /spans" => (200, "text/plain", format!("{}\n", lock(state).spans)),
+        _ => (404, "text/plain", String::new()),
     };
     let length = text.len();
-    format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n{text}").into_bytes()
+    format!("HTTP/1.1 {status} \r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n{text}").into_bytes()
 }
 
-/// The spans of an `ExportTraceServiceRequest`: `resource_spans` (1), in each `scope_spans` (2), in each `spans` (2).
-fn spans_in_export(export: &[u8]) -> Result<usize> {
-    let mut spans = 0;
-    for resource in messages(export, 1).context("no ExportTraceServiceRequest")? {
-        for scope in messages(resource, 2).context("broken ResourceSpans")? {
-            spans += messages(scope, 2).context("broken ScopeSpans")?.len();
-        }
-    }
-    Ok(spans)
-}
-
-/// The values of a length-delimited field of a protobuf message.
-fn messages(mut message: &[u8], field: u64) -> Result<Vec<&[u8]>> {
-    let mut found = Vec::new();
-    while !message.is_empty() {
-        let tag = varint(&mut message)?;
-        let value = match tag & 7 {
-            0 => {
-                varint(&mut message)?;
-                continue;
-            }
-            1 => take(&mut message, 8)?,
-            2 => {
-                let length = varint(&mut message)?;
-                take(&mut message, usize::try_from(length)?)?
-            }
-            5 => take(&mut message, 4)?,
-            kind => anyhow::bail!("a field of the unknown wire type {kind}"),
-        };
-        if tag == field << 3 | 2 {
-            found.push(value);
-        }
-    }
-    Ok(found)
-}
-
-fn varint(message: &mut &[u8]) -> Result<u64> {
-    let mut value = 0;
-    for place in 0..10 {
-        let byte = take(message, 1)?[0];
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    anyhow::bail!("a varint of more than ten bytes")
-}
-
-fn take<'a>(message: &mut &'a [u8], length: usize) -> Result<&'a [u8]> {
-    ensure!(length <= message.len(), "a field of {length} bytes where {} are left", message.len());
-    let (taken, rest) = message.split_at(length);
-    *message = rest;
-    Ok(taken)
+/// Takes an export, or refuses it, and gives the status of the answer.
+async fn take(headers: &Headers, message: ExportTraceServiceRequest, state: &Mutex<State>) -> u16 {
+    let (status, delay) = {
+        let mut state = lock(state);
+        state.under_way += 1;
+        state.most_at_once = state.most_at_once.max(state.under_way);
+        state.answer
+    };
+    tokio::time::sleep(delay).await;
+    let mut state = lock(state);
+    state.under_way -= 1;
+    state.take(Export { headers: headers.clone(), message, status });
+    status
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 
     use super::*;
     use crate::message::Request;
     use crate::{Response, http1};
 
-    fn field(number: u8, value: &[u8]) -> Vec<u8> {
-        [&[number << 3 | 2, u8::try_from(value.len()).unwrap()], value].concat()
-    }
-
     /// Two resources: one with a span, one with two scopes of two spans and none.
     fn export() -> Vec<u8> {
-        let span = field(2, &[field(1, b"trace"), vec![0x20, 0x96, 0x01]].concat());
-        let one = field(2, &[field(1, b"scope"), span.clone()].concat());
-        let two = field(2, &[span.clone(), span].concat());
-        let none = field(2, b"");
-        [field(1, &one), field(1, &[field(1, b"resource"), two, none].concat())].concat()
+        let scope = |spans: &[&str]| ScopeSpans {
+            spans: spans.iter().map(|name| Span { name: (*name).to_owned(), ..Span::default() }).collect(),
+            ..ScopeSpans::default()
+        };
+        let resource = |scope_spans| ResourceSpans { scope_spans, ..ResourceSpans::default() };
+        let resource_spans = vec![resource(vec![scope(&["a"])]), resource(vec![scope(&["b", "c"]), scope(&[])])];
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+    }
+
+    fn send(collector: &Collector, request: &Request) -> Response {
+        http1::exchange(collector.addr(), request).unwrap()
     }
 
     #[test]
-    fn spans_are_counted_over_resources_and_scopes() {
+    fn spans_are_counted_and_kept_over_resources_and_scopes() {
         let collector = Collector::start().unwrap();
-        let send = |request: Request| -> Response { http1::exchange(collector.addr(), &request).unwrap() };
-        assert_eq!(send(Request::post("/v1/traces", export())).status, 200);
-        assert_eq!(send(Request::post("/v1/traces", export())).status, 200);
-        assert_eq!(collector.spans(), 6);
-        assert_eq!(send(Request::get("/spans")).text(), "6\n");
+        for _ in 0..2 {
+            assert_eq!(send(&collector, &Request::post("/v1/traces", export()).header("x", "y")).status, 200);
+        }
+        let spans = collector.wait_for(6, Duration::ZERO).unwrap();
+        assert_eq!(spans.iter().map(|span| span.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "a", "b", "c"]);
+        assert_eq!(send(&collector, &Request::get("/spans")).text(), "6\n");
+        assert_eq!(collector.exports()[1].headers.text("x").as_deref(), Some("y"));
+        collector.keep(1);
+        send(&collector, &Request::post("/v1/traces", export()));
+        assert_eq!((collector.exports().len(), collector.spans()), (1, 9));
     }
 
     #[test]
     fn what_is_no_export_is_refused_and_not_counted() {
         let collector = Collector::start().unwrap();
         let cut = &export()[..export().len() - 1];
-        assert_eq!(http1::exchange(collector.addr(), &Request::post("/v1/traces", cut)).unwrap().status, 400);
-        assert_eq!(http1::exchange(collector.addr(), &Request::post("/v1/logs", export())).unwrap().status, 404);
-        assert_eq!(collector.spans(), 0);
+        assert_eq!(send(&collector, &Request::post("/v1/traces", cut)).status, 400);
+        assert_eq!(send(&collector, &Request::post("/v1/logs", export())).status, 404);
+        assert_eq!((collector.spans(), collector.exports().len()), (0, 0));
     }
 
-    proptest! {
-        #[test]
-        fn any_bytes_are_an_export_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = spans_in_export(&bytes);
-        }
+    #[test]
+    fn an_export_that_is_refused_is_kept_and_not_counted() {
+        let collector = Collector::start().unwrap();
+        collector.answer(429, Duration::from_millis(20));
+        let began = Instant::now();
+        assert_eq!(send(&collector, &Request::post("/v1/traces", export())).status, 429);
+        assert!(began.elapsed() >= Duration::from_millis(20));
+        assert_eq!((collector.spans(), collector.exports().len(), collector.most_at_once()), (0, 1, 1));
+        assert!(collector.wait_for(1, Duration::ZERO).is_err());
     }
 }

@@ -45,6 +45,13 @@ pub struct Envoy {
 struct Files(TempDir);
 
 impl Envoy {
+    /// Prepares an Envoy from a config that `cargo palisade pin` has written for its release, such as
+    /// `trace-sampler.propagate.yaml`.
+    pub fn pinned(config: impl AsRef<Path>) -> Result<Builder> {
+        Self::from_file(crate::checkout::pinned_configs()?.join(config))
+            .context("the config is missing or broken: run `cargo palisade pin`")
+    }
+
     /// Prepares an Envoy from a bootstrap file, YAML or JSON; a relative path starts at the root of the checkout.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Builder> {
         let path = path.as_ref();

@@ -65,19 +65,16 @@ impl Connection {
         })
     }
 
-    /// Sends a request, its body in one DATA frame for each of its pieces, and reads its response.
+    /// Sends a request, its body in one DATA frame for each of its pieces, and reads its response. A peer that answers
+    /// early need not take the rest of the request.
     pub fn exchange(&mut self, request: &Request) -> Result<Response> {
         let bare = request.trailers.is_empty();
         let mut stream = self.open_stream(request, request.chunks.is_empty() && !request.chunked && bare)?;
-        for (place, chunk) in request.chunks.iter().enumerate() {
-            stream.data(chunk, bare && place + 1 == request.chunks.len())?;
+        let sent = stream.rest(request);
+        match (stream.response(), sent) {
+            (Err(_), Err(why)) => Err(why),
+            (outcome, _) => outcome,
         }
-        if !bare {
-            stream.trailers(request)?;
-        } else if request.chunked && request.chunks.is_empty() {
-            stream.data(b"", true)?;
-        }
-        stream.response()
     }
 
     /// Sends a request's headers only, with END_STREAM or without; body and trailers are sent by the stream.
@@ -124,6 +121,20 @@ impl Stream {
     pub fn trailers(&mut self, request: &Request) -> Result<()> {
         let trailers = to_map(&request.trailers)?;
         runtime()?.block_on(async { Ok(self.sender.send_trailers(trailers)?) })
+    }
+
+    /// Sends what comes after the headers.
+    fn rest(&mut self, request: &Request) -> Result<()> {
+        let bare = request.trailers.is_empty();
+        for (place, chunk) in request.chunks.iter().enumerate() {
+            self.data(chunk, bare && place + 1 == request.chunks.len())?;
+        }
+        if !bare {
+            self.trailers(request)?;
+        } else if request.chunked && request.chunks.is_empty() {
+            self.data(b"", true)?;
+        }
+        Ok(())
     }
 
     /// Gives the stream up (`RST_STREAM`).

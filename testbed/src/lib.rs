@@ -7,7 +7,7 @@
 //! use palisade_testbed::{Envoy, Request, Upstream, http1};
 //!
 //! let upstream = Upstream::start()?;
-//! let envoy = Envoy::from_file("envoy/trace-sampler.propagate.yaml")?
+//! let envoy = Envoy::pinned("trace-sampler.propagate.yaml")?
 //!     .cluster("upstream", upstream.addr())?
 //!     .start()?;
 //! let response = http1::exchange(envoy.addr("ingress")?, &Request::get("/users"))?;
@@ -21,6 +21,7 @@
 pub mod checkout;
 mod collector;
 pub mod envoy;
+pub mod grpc;
 pub mod http1;
 pub mod http2;
 pub mod interrupt;
@@ -32,9 +33,11 @@ mod server;
 pub mod upstream;
 mod wire;
 
-pub use collector::Collector;
+pub use collector::{Collector, Export};
 pub use envoy::Envoy;
 pub use message::{Echo, EchoBody, Field, Headers, Request, Response};
 pub use module_server::{ModuleServer, sha256};
+/// OTLP as its authors define it.
+pub use opentelemetry_proto::tonic as otlp;
 pub use raw_upstream::RawUpstream;
 pub use upstream::{Answer, Received, Upstream};

@@ -52,6 +52,8 @@ pub struct Received {
     pub began: Instant,
     /// When its body and trailers had come; `None` while they have not, or where the peer gave up.
     pub ended: Option<Instant>,
+    /// Whether the peer gave it up while its answer was delayed (`RST_STREAM`; HTTP/2 only).
+    pub cancelled: bool,
 }
 
 /// What the connections share: the requests so far, and the answers by path.
@@ -166,6 +168,12 @@ impl Log {
         }
     }
 
+    fn cancel(&self, place: usize) {
+        if let Some(request) = lock(&self.received).get_mut(place) {
+            request.cancelled = true;
+        }
+    }
+
     /// The body of the answer: the given one, or the echo of what has come.
     fn body(&self, place: usize, answer: &Answer) -> Vec<u8> {
         if let Some(body) = answer.given_body() {
@@ -229,6 +237,7 @@ impl Received {
             connection,
             began: Instant::now(),
             ended: None,
+            cancelled: false,
         }
     }
 

@@ -66,7 +66,11 @@ fn run(command: Command) -> Result<()> {
             serve(upstream)
         }
         Command::Modules { listen, directory } => serve(ModuleServer::bind(listen, directory)?),
-        Command::Collector { listen } => serve(Collector::bind(listen)?),
+        Command::Collector { listen } => {
+            let collector = Collector::bind(listen)?;
+            collector.keep(0);
+            serve(collector)
+        }
         Command::Get { server, path, quiet } => get(server, &path, quiet),
     }
 }

@@ -22,12 +22,20 @@ pub struct Builder {
     concurrency: usize,
     log_levels: Vec<String>,
     dynamic: bool,
+    drain: Option<Duration>,
     timeout: Duration,
 }
 
 impl Builder {
     pub(super) fn new(bootstrap: Value) -> Self {
-        Self { bootstrap, concurrency: 2, log_levels: Vec::new(), dynamic: false, timeout: Duration::from_secs(60) }
+        Self {
+            bootstrap,
+            concurrency: 2,
+            log_levels: Vec::new(),
+            dynamic: false,
+            drain: None,
+            timeout: Duration::from_secs(60),
+        }
     }
 
     /// Points all endpoints of a static cluster at this address.
@@ -64,6 +72,12 @@ impl Builder {
         self
     }
 
+    /// Lets the connections of a replaced listener live this long, in whole seconds; ten minutes otherwise.
+    pub fn drain_time(mut self, time: Duration) -> Self {
+        self.drain = Some(time);
+        self
+    }
+
     /// Lets the start take this long; 60 seconds otherwise.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -95,6 +109,9 @@ impl Builder {
         ];
         if !self.log_levels.is_empty() {
             arguments.extend(["--component-log-level".to_owned(), self.log_levels.join(",")]);
+        }
+        if let Some(time) = self.drain {
+            arguments.extend(["--drain-time-s".to_owned(), time.as_secs().to_string()]);
         }
         let mut process = Process::start(&checkout::envoy()?, arguments, files.path())?;
         let deadline = Instant::now() + self.timeout;

@@ -47,6 +47,13 @@ pub fn set_plugin_configuration(config: &mut Value, plugin: &str, configuration:
     Ok(())
 }
 
+/// The list of capabilities of a `PluginConfig`, where Envoy of this release looks for it: in `vm_config` since 1.40, and
+/// beside it before.
+pub fn capabilities_mut(plugin: &mut Value, release: (u32, u32)) -> &mut Value {
+    let holder = if release < (1, 40) { plugin } else { &mut plugin["vm_config"] };
+    &mut holder["capability_restriction_config"]["allowed_capabilities"]
+}
+
 pub(super) fn socket_address(addr: SocketAddr) -> Value {
     json!({"address": addr.ip().to_string(), "port_value": addr.port()})
 }

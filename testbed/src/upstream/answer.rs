@@ -18,6 +18,7 @@ pub struct Answer {
     trailers: Headers,
     delay: Duration,
     early: bool,
+    headers_only: bool,
     reset: Option<Reset>,
 }
 
@@ -73,6 +74,13 @@ impl Answer {
     /// As soon as the request's headers have come, before its body.
     pub fn early(mut self) -> Self {
         self.early = true;
+        self
+    }
+
+    /// Without a body: on HTTP/2 the headers end it.
+    pub fn headers_only(mut self) -> Self {
+        self.headers_only = true;
+        self.body = Some(Vec::new());
         self
     }
 
@@ -156,6 +164,10 @@ impl Answer {
 
     pub(super) fn is_early(&self) -> bool {
         self.early
+    }
+
+    pub(super) fn is_headers_only(&self) -> bool {
+        self.headers_only
     }
 
     pub(super) fn resets_at(&self, at: Reset) -> bool {

@@ -1,5 +1,7 @@
 //! The upstream's HTTP/2 side.
 
+use std::future::poll_fn;
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -40,7 +42,13 @@ async fn exchange(
     if !answer.is_early() {
         read_body(&mut body, log, place).await?;
     }
-    answer.wait().await;
+    tokio::select! {
+        () = answer.wait() => {}
+        Ok(_) = poll_fn(|context| respond.poll_reset(context)) => {
+            log.cancel(place);
+            return Ok(());
+        }
+    }
     let answer_body = log.body(place, &answer);
     if answer.resets_at(Reset::BeforeHeaders) {
         respond.send_reset(Reason::INTERNAL_ERROR);
@@ -65,12 +73,12 @@ async fn read_body(body: &mut RecvStream, log: &Log, place: usize) -> Result<()>
 }
 
 async fn write(respond: &mut SendResponse<Bytes>, answer: &Answer, body: &[u8], to_head: bool) -> Result<()> {
-    let bodyless = to_head || matches!(answer.status(), 204 | 304);
+    let bodyless = to_head || answer.is_headers_only() || matches!(answer.status(), 204 | 304);
     let mut head = Response::builder().status(answer.status());
     for (name, value) in answer.head().iter() {
         head = head.header(name, value);
     }
-    if !answer.is_chunked() && !matches!(answer.status(), 204 | 304) {
+    if !answer.is_chunked() && !answer.is_headers_only() && !matches!(answer.status(), 204 | 304) {
         head = head.header("content-length", body.len());
     }
     let mut stream = respond.send_response(head.body(())?, bodyless)?;
@@ -103,7 +111,7 @@ pub(crate) async fn send_data(stream: &mut SendStream<Bytes>, mut data: &[u8], e
             return Ok(stream.send_data(Bytes::new(), end_stream)?);
         }
         stream.reserve_capacity(data.len());
-        let capacity = std::future::poll_fn(|context| stream.poll_capacity(context)).await;
+        let capacity = poll_fn(|context| stream.poll_capacity(context)).await;
         let capacity = capacity.context("the stream was closed by the peer")??.min(data.len());
         let (now, later) = data.split_at(capacity);
         stream.send_data(Bytes::copy_from_slice(now), end_stream && later.is_empty())?;

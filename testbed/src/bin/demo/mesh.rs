@@ -17,7 +17,7 @@ pub(crate) struct Mesh {
 
 pub(crate) const MODULE: &str = "trace_sampler.wasm";
 pub(crate) const MODULE_FILE: &str = "dist/modules/trace_sampler.wasm";
-const CONFIG: &str = "dist/envoy/trace-sampler.propagate.yaml";
+const CONFIG: &str = "trace-sampler.propagate.yaml";
 const PLUGIN: &str = "trace_sampler";
 
 impl Mesh {
@@ -30,8 +30,7 @@ impl Mesh {
             modules.tamper(MODULE)?;
         }
         let upstream = Upstream::start()?;
-        let envoy = Envoy::from_file(CONFIG)
-            .with_context(|| format!("{CONFIG} is missing or broken: run `cargo palisade pin`"))?
+        let envoy = Envoy::pinned(CONFIG)?
             .cluster("upstream", upstream.addr())?
             .cluster("palisade_modules", modules.addr())?
             .start_timeout(Duration::from_secs(120))
