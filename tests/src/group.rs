@@ -12,6 +12,8 @@ use serde_json::Value;
 /// A group of `tests/suites/`.
 #[derive(Clone, Debug)]
 pub struct Group {
+    /// Its filter, for example `trace-sampler`.
+    pub filter: String,
     /// Its filter and its own name, for example `trace-sampler::shipped`.
     pub name: String,
     /// Its Hurl files, by name.
@@ -26,7 +28,7 @@ pub struct Group {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
-    /// The pinned config, from the root of the checkout.
+    /// The pinned config, by its file name.
     pub config: PathBuf,
     /// The name of the plugin in it that a group's `config.yaml` configures.
     pub plugin: String,
@@ -43,7 +45,7 @@ pub fn all() -> Result<Vec<Group>> {
     for filter in folders(&suites)? {
         for group in folders(&suites.join(&filter))? {
             let folder = suites.join(&filter).join(&group);
-            groups.push(Group::read(format!("{filter}::{group}"), folder)?);
+            groups.push(Group::read(&filter, &group, folder)?);
         }
     }
     ensure!(!groups.is_empty(), "there is no group in {}", suites.display());
@@ -53,7 +55,7 @@ pub fn all() -> Result<Vec<Group>> {
 // === impl Group ===
 
 impl Group {
-    fn read(name: String, folder: PathBuf) -> Result<Self> {
+    fn read(filter: &str, group: &str, folder: PathBuf) -> Result<Self> {
         let files = entries(&folder)?.into_iter().filter(|file| file.ends_with(".hurl"));
         let files: Vec<_> = files.map(|file| folder.join(file)).collect();
         ensure!(!files.is_empty(), "there is no .hurl file in {}", folder.display());
@@ -65,7 +67,8 @@ impl Group {
         let suite =
             suite.with_context(|| format!("neither {} nor the folder above has a suite.yaml", folder.display()))?;
         let configuration = read_yaml(&folder.join("config.yaml"))?;
-        Ok(Self { name, files, suite, configuration })
+        let (filter, name) = (filter.to_owned(), format!("{filter}::{group}"));
+        Ok(Self { filter, name, files, suite, configuration })
     }
 }
 

@@ -1,8 +1,10 @@
 //! The list of capabilities in the shipped config: it suffices, and what becomes of requests where an entry is missing.
 
-use palisade_testbed::Request;
 use palisade_testbed::envoy::Update;
+use palisade_testbed::envoy::config::capabilities_mut;
+use palisade_testbed::{Request, checkout};
 use serde_json::{Map, Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::mesh::{Mesh, PLUGIN, edit_plugin, load_from_file};
 use crate::trace::{Trace, traceparent};
@@ -42,7 +44,7 @@ fn the_shipped_list_suffices() {
                 "force": {"token_sha256": digest},
                 "rule_by_route": true,
                 "rules": [{"match": {"values": [{"of": {"route": {}}, "exact": "x"}]}, "sample": "50%"}],
-                "default": {"sample": "100%"},
+                "default": {"sample": "100%", "reservoir": {"per_second": 1}, "cap": {"per_second": 1}},
             }),
         )
     })
@@ -87,10 +89,13 @@ fn a_missing_entry_never_fails_a_request() {
 }
 
 fn change(mesh: &mut Mesh, edit: impl FnOnce(&mut Map<String, Value>)) -> Update {
+    static CHANGES: AtomicUsize = AtomicUsize::new(0);
     let update = mesh.envoy.update_listener("ingress", |listener| {
         edit_plugin(listener, |plugin| {
-            let restriction = &mut plugin["vm_config"]["capability_restriction_config"];
-            edit(restriction["allowed_capabilities"].as_object_mut().unwrap());
+            // Before 1.40 a VM that lives keeps the list that it began with.
+            plugin["vm_config"]["vm_id"] = json!(format!("change-{}", CHANGES.fetch_add(1, Ordering::Relaxed)));
+            let release = checkout::envoy_release().unwrap();
+            edit(capabilities_mut(plugin, release).as_object_mut().unwrap());
         })
     });
     update.unwrap()

@@ -47,7 +47,7 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
             &[
                 "parent.policy: expected \"respect\"",
                 "parent.trust.cidrs[0]: expected a range of addresses",
-                "mode: expected \"propagate\" or \"envoy_decision\", found \"propogate\", did you mean \"propagate\"?",
+                "mode: expected \"propagate\", \"envoy_decision\" or \"upstream\", found \"propogate\", did you mean \"propagate\"?",
                 "default: expected ",
             ],
         ),
@@ -115,7 +115,7 @@ fn envoy_does_not_start_with_a_broken_configuration() {
 
 /// With the module from a file, which Envoy has when it reads the listener.
 fn local(configuration: Value) -> Result<Builder> {
-    Envoy::from_file("dist/envoy/trace-sampler.propagate.local.yaml")?.edit(|bootstrap| {
+    Envoy::pinned("trace-sampler.propagate.local.yaml")?.edit(|bootstrap| {
         edit_plugin(bootstrap, |plugin| {
             load_from_file(plugin);
             plugin["configuration"] = configuration;

@@ -83,10 +83,7 @@ pub(crate) fn module_file() -> PathBuf {
 
 /// A pinned config whose other clusters are still to be set.
 pub(crate) fn shipped(name: &str, modules: &ModuleServer) -> Result<Builder> {
-    let file = format!("dist/envoy/trace-sampler.{name}.yaml");
-    Envoy::from_file(&file)
-        .with_context(|| format!("{file} is missing or broken: run `cargo palisade pin`"))?
-        .cluster("palisade_modules", modules.addr())
+    Envoy::pinned(format!("trace-sampler.{name}.yaml"))?.cluster("palisade_modules", modules.addr())
 }
 
 /// Edits the plugin in a listener or a whole bootstrap.

@@ -91,10 +91,27 @@ fn the_caller_decides_unread_where_no_rule_can_object() {
 }
 
 #[test]
+fn prometheus_sees_labels_in_the_configs_that_ship() {
+    let mesh = Mesh::shipped();
+    for (tier, path) in [("vip", "/"), ("vip", "/"), ("vip", "/healthz")] {
+        mesh.get(&Request::get(path).header("x-user-tier", tier));
+    }
+    let text = mesh.envoy.admin("/stats/prometheus").unwrap();
+    for line in [
+        r#"palisade_trace_sampler_decisions{reason="probability",sampled="true",tier="vip"} 2"#,
+        r#"palisade_trace_sampler_decisions{reason="never",sampled="false",tier="health"} 1"#,
+        r#"palisade_trace_sampler_configured{config="#,
+    ] {
+        assert!(text.lines().any(|found| found.starts_with(line)), "{line} is missing in:\n{text}");
+    }
+    assert!(!text.contains("palisade_trace_sampler_decisions_"), "{text}");
+}
+
+#[test]
 fn version_and_configuration_are_a_gauge() {
     let mesh = Mesh::shipped();
     let names: Vec<_> = mesh.envoy.stats("wasmcustom.palisade.trace_sampler.configured").unwrap().into_keys().collect();
     let [name] = names.as_slice() else { panic!("{names:?}") };
-    assert!(name.contains(";version=0.") && name.contains(";config="), "{name}");
+    assert!(name.contains(";version=0_") && name.contains(";config="), "{name}");
     assert!(mesh.envoy.log().contains("takes up configuration sha256:"));
 }

@@ -52,6 +52,11 @@ impl Trace {
     }
 }
 
+/// An id as `traceparent` writes it.
+pub(crate) fn hex(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A `traceparent` of this trace.
 pub(crate) fn traceparent(trace_id: &str, flags: &str) -> String {
     format!("00-{trace_id}-00f067aa0ba902b7-{flags}")

@@ -26,7 +26,7 @@ fn a_filter_uses_the_host_and_nothing_is_refused() {
     let stats = mesh.envoy.stats("wasmcustom.palisade.probe").unwrap();
     assert_eq!(stats["wasmcustom.palisade.probe.counter;kind=test"], 3);
     assert_eq!(stats["wasmcustom.palisade.probe.gauge"], 7);
-    assert!(stats.keys().any(|name| name.starts_with("wasmcustom.palisade.probe.configured;version=0.1.0;config=")));
+    assert!(stats.keys().any(|name| name.starts_with("wasmcustom.palisade.probe.configured;version=0_1_0;config=")));
     assert!(mesh.envoy.log().contains("probe 0.1.0: plugin \"probe\" takes up configuration sha256:"));
     assert!(mesh.envoy.log().contains("the probe writes a line"));
     assert!(mesh.envoy.log().contains("the probe writes a debug line"), "the module follows the host's level");

@@ -1,9 +1,10 @@
 //! Capability lists: what the host withholds from a filter never makes it let a request through.
 
+use crate::SHELL;
 use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::Setup;
-use palisade_testbed::{Answer, Request};
+use palisade_testbed::{Answer, Request, grpc, http1};
 use std::thread;
 use std::time::Duration;
 
@@ -66,4 +67,53 @@ fn a_request_is_refused_when_its_callout_cannot_be_sent() {
         }
     }
     assert_eq!((mesh.upstream.count(), mesh.callouts.count()), (0, 0));
+}
+
+/// Catches a call that is not sent and counts as answered.
+#[test]
+fn a_request_is_refused_when_its_grpc_call_cannot_be_sent() {
+    for hold_headers in [false, true] {
+        let mesh = Setup::new(Guest::Quota).withhold("proxy_grpc_call").hold_headers(hold_headers).start().unwrap();
+        for version in VERSIONS {
+            let mut upload = version.upload(mesh.addr(), Request::new("POST", "/allowed")).unwrap();
+            // Envoy may have answered already.
+            let _ = upload.piece("body").and_then(|()| upload.end());
+            let response = upload.response().unwrap();
+            assert_eq!(response.status, 503, "{version}");
+            assert!(response.text().contains("the call was not sent"), "{version} {response:?}");
+        }
+        assert_eq!((mesh.upstream.count(), mesh.callouts.count()), (0, 0));
+    }
+}
+
+/// Catches an answer that finds an exchange which has gone, and a failure of each cancel in the log.
+#[test]
+fn a_call_that_cannot_be_cancelled_is_answered_in_vain() {
+    const CLIENTS: usize = 10;
+    let mesh = Setup::new(Guest::Quota).withhold("proxy_grpc_cancel").start().unwrap();
+    mesh.callouts.on("/quota.Quota/late", grpc::ok("").delay(Duration::from_millis(800)));
+    mesh.callouts.on("/quota.Quota/soon", grpc::ok(""));
+    let connections: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut connection = http1::Connection::open(mesh.addr()).unwrap();
+            connection.send(&Request::get("/late").to_http1()).unwrap();
+            connection
+        })
+        .collect();
+    mesh.callouts.wait_for(CLIENTS, Duration::from_secs(5)).unwrap();
+    drop(connections);
+    // In a module of the crate `proxy-wasm` no call is cancelled.
+    let cancels = if SHELL == "proxy-wasm" { 0 } else { CLIENTS as u64 };
+    let failures = "wasmcustom.palisade.quota.failures";
+    mesh.envoy.wait_for_stat(failures, |count| count == cancels, Duration::from_secs(5)).unwrap();
+    thread::sleep(Duration::from_millis(1000));
+    assert_eq!(http1::exchange(mesh.addr(), &Request::get("/soon")).unwrap().status, 200);
+    assert_eq!(mesh.upstream.count(), 1);
+    assert!(mesh.callouts.received().iter().all(|call| !call.cancelled));
+    assert_eq!(
+        mesh.envoy.log().matches("proxy_grpc_cancel with").count(),
+        cancels.min(1) as usize,
+        "{}",
+        mesh.envoy.log()
+    );
 }

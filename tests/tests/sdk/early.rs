@@ -24,7 +24,7 @@ const END: &[u8] = b"0\r\n\r\n";
 /// How long the end of the answer comes after its beginning: the rest of the request goes meanwhile.
 const BETWEEN: Duration = Duration::from_millis(250);
 /// How long the probe waits with a piece in hand.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(700);
 
 // === impl EarlyUpstream ===
 

@@ -3,7 +3,7 @@
 use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::Setup;
-use palisade_testbed::{Answer, Request, Response, http2};
+use palisade_testbed::{Answer, Request, Response, grpc, http2};
 use std::thread;
 use std::time::Duration;
 
@@ -48,10 +48,11 @@ fn a_refused_body_never_reaches_the_upstream_with_trailers_or_without() {
 /// trailers that come while the headers wait for a callout.
 #[test]
 fn a_filter_that_only_asks_holds_whole_requests_and_loses_nothing_of_them() {
-    for (guest, hold_headers) in
-        [(Guest::Auth, false), (Guest::Auth, true), (Guest::Screen, false), (Guest::Screen, true)]
-    {
+    let guests = [Guest::Auth, Guest::Screen, Guest::Quota];
+    for (guest, hold_headers) in guests.into_iter().flat_map(|guest| [(guest, false), (guest, true)]) {
         let mesh = Setup::new(guest).hold_headers(hold_headers).start().unwrap();
+        mesh.callouts.on("/quota.Quota/allowed", grpc::ok("").delay(Duration::from_millis(60)));
+        mesh.callouts.on("/quota.Quota/denied", grpc::status(7, "").delay(Duration::from_millis(60)));
         mesh.callouts.on("/allowed", Answer::with_status(200).delay(Duration::from_millis(60)));
         mesh.callouts.on("/denied", Answer::with_status(401).delay(Duration::from_millis(60)));
         for version in VERSIONS {
@@ -64,11 +65,13 @@ fn a_filter_that_only_asks_holds_whole_requests_and_loses_nothing_of_them() {
                     let request = Request::new("POST", path);
                     let request = if trailers { request.trailer("x-end", "1") } else { request };
                     let mut upload = version.upload(mesh.addr(), request).unwrap();
+                    let mut sent = Ok(());
                     for _ in 0..pieces {
-                        upload.piece("piece").unwrap();
+                        sent = sent.and_then(|()| upload.piece("piece"));
                         thread::sleep(Duration::from_millis(10));
                     }
-                    upload.end().unwrap();
+                    let sent = sent.and_then(|()| upload.end());
+                    assert!(sent.is_ok() || status == 403, "only a refusal overtakes the request: {case}: {sent:?}");
                     assert_eq!(upload.response().unwrap().status, status, "{case}");
                 }
                 let received = mesh.upstream.received();

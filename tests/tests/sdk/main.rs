@@ -7,13 +7,20 @@ mod bodies;
 mod capabilities;
 mod client;
 mod early;
+mod ends;
+mod exports;
 mod failures;
+mod grpc;
 mod guests;
 mod hazards;
 mod held;
 mod inspection;
+mod labels;
 mod memory;
 mod mesh;
 mod together;
 mod updates;
 mod waiting;
+
+/// Of each guest's folder, the one whose crate makes its module.
+const SHELL: &str = "module";

@@ -1,7 +1,7 @@
 //! Memory: nothing of a stream outlives it, however it ends.
 
 use crate::mesh::Mesh;
-use palisade_testbed::{Answer, Request, http1, http2};
+use palisade_testbed::{Answer, Request, grpc, http1, http2};
 use std::time::Duration;
 
 const STREAMS: usize = 50;
@@ -17,18 +17,21 @@ fn round(mesh: &Mesh) {
     let called = mesh.callouts.count();
     let mut connection = http2::Connection::open(mesh.addr()).unwrap();
     let mut open = |path| connection.open_stream(&Request::get(path), true).unwrap();
-    let cancelled: Vec<_> = (0..STREAMS).flat_map(|_| ["/cancel/call?/late", "/cancel/sleep"]).map(&mut open).collect();
+    let cancelled: Vec<_> = (0..STREAMS)
+        .flat_map(|_| ["/cancel/call?/late", "/cancel/grpc?Late", "/cancel/sleep"])
+        .map(&mut open)
+        .collect();
     let active = |count| {
         let name = "http.ingress.downstream_rq_active";
         mesh.envoy.wait_for_stat(name, |active| active == count, Duration::from_secs(10)).unwrap();
     };
-    active(2 * STREAMS as u64);
-    mesh.callouts.wait_for(called + STREAMS, Duration::from_secs(10)).unwrap();
+    active(3 * STREAMS as u64);
+    mesh.callouts.wait_for(called + 2 * STREAMS, Duration::from_secs(10)).unwrap();
     for mut stream in cancelled {
         stream.reset(h2::Reason::CANCEL);
     }
     active(0);
-    for path in ["/cancel/call?/soon", "/body/whole", "/"] {
+    for path in ["/cancel/call?/soon", "/cancel/grpc?Soon", "/body/whole", "/"] {
         let finished: Vec<_> = (0..STREAMS / 2).map(|_| open(path)).collect();
         for stream in finished {
             stream.response().unwrap();
@@ -42,6 +45,8 @@ fn a_thousand_cancelled_waits_leave_no_memory_behind() {
     let mesh = Mesh::start(false).unwrap();
     mesh.callouts.on("/late", Answer::with_status(200).delay(Duration::from_millis(300)));
     mesh.callouts.on("/soon", Answer::with_status(200));
+    mesh.callouts.on("/probe.Probe/Late", grpc::ok("").delay(Duration::from_secs(60)));
+    mesh.callouts.on("/probe.Probe/Soon", grpc::ok(""));
     for _ in 0..3 {
         round(&mesh);
     }

@@ -2,8 +2,11 @@
 
 use crate::guests::{Guest, labelled};
 use anyhow::Result;
-use palisade_testbed::envoy::{Builder, Update, config};
-use palisade_testbed::{Envoy, Upstream};
+use palisade::lock::Lock;
+use palisade::pin::stats_config;
+use palisade_testbed::envoy::config::{self, capabilities_mut};
+use palisade_testbed::envoy::{Builder, Update};
+use palisade_testbed::{Envoy, Upstream, checkout};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 
@@ -24,6 +27,7 @@ pub(crate) struct Setup {
     upstream_http2: bool,
     dynamic: bool,
     withheld: Option<&'static str>,
+    shows_labels: bool,
     listener: Value,
     manager: Value,
 }
@@ -60,6 +64,7 @@ impl Setup {
             upstream_http2: false,
             dynamic: false,
             withheld: None,
+            shows_labels: false,
             listener: json!({}),
             manager: json!({}),
         }
@@ -98,6 +103,12 @@ impl Setup {
     /// With a capability list that holds all that the guest's module imports and exports but this.
     pub(crate) fn withhold(mut self, capability: &'static str) -> Self {
         self.withheld = Some(capability);
+        self
+    }
+
+    /// With the labels of the guest's metrics as labels in `/stats/prometheus`.
+    pub(crate) fn shows_labels(mut self) -> Self {
+        self.shows_labels = true;
         self
     }
 
@@ -153,6 +164,9 @@ impl Setup {
             json!({"http_protocol_options": trailers()})
         };
         let callout_options = json!({"http_protocol_options": {}});
+        let grpc_options = json!({"http2_protocol_options": {}});
+        let mut empty = cluster("empty", &grpc_options);
+        empty["load_assignment"]["endpoints"] = json!([]);
         let builder = Envoy::from_value(json!({
             "static_resources": {
                 "listeners": [listener],
@@ -160,12 +174,23 @@ impl Setup {
                     cluster("upstream", &upstream_options),
                     cluster("callouts", &callout_options),
                     cluster("nobody", &callout_options),
+                    // A name that Envoy, had it to read it as a serialised `GrpcService`, would not survive.
+                    cluster("h2", &grpc_options),
+                    cluster("nobody-by-grpc", &grpc_options),
+                    empty,
                 ],
             },
         }));
-        let builder = builder.cluster("upstream", upstream)?.cluster("callouts", callouts)?;
+        let builder = builder.cluster("upstream", upstream)?.cluster("callouts", callouts)?.cluster("h2", callouts)?;
+        let builder = if self.shows_labels { builder.edit(|bootstrap| self.show_labels(bootstrap))? } else { builder };
         let builder = builder.concurrency(self.workers).log_level("wasm", "debug");
         Ok(if self.dynamic { builder.dynamic_listeners() } else { builder })
+    }
+
+    fn show_labels(&self, bootstrap: &mut Value) -> Result<()> {
+        let lock = Lock::new(vec![self.guest.built()?.module.clone()]);
+        add(bootstrap, &serde_saphyr::from_str(&stats_config(&lock))?);
+        Ok(())
     }
 
     fn plugin(&self) -> Result<Value> {
@@ -188,7 +213,7 @@ impl Setup {
             let imports = built.module.imports.iter().map(|import| &import.name);
             let used = imports.chain(&built.module.exports).filter(|name| *name != withheld);
             let allowed: Map<_, _> = used.map(|name| (name.clone(), json!({}))).collect();
-            plugin["vm_config"]["capability_restriction_config"] = json!({"allowed_capabilities": allowed});
+            *capabilities_mut(&mut plugin, checkout::envoy_release()?) = allowed.into();
         }
         Ok(plugin)
     }

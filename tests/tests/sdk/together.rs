@@ -1,7 +1,8 @@
 //! Together: futures of one exchange side by side, and exchanges that wait for one another.
 
+use crate::SHELL;
 use crate::mesh::Mesh;
-use palisade_testbed::{Answer, Request, http1, http2};
+use palisade_testbed::{Answer, Request, grpc, http1, http2};
 use std::time::Duration;
 
 /// Catches a runtime without wakers: `FuturesUnordered` polls only what was woken.
@@ -47,4 +48,26 @@ fn an_exchange_that_has_gone_is_woken_in_vain() {
     gone.reset(h2::Reason::CANCEL);
     assert_eq!(stays.response().unwrap().text(), "Ok(201)");
     assert_eq!(http1::exchange(mesh.addr(), &Request::get("/")).unwrap().status, 200);
+}
+
+/// Catches an answer that is brought to an exchange that has gone, and one that is waited for without an end.
+#[test]
+fn a_call_that_one_exchange_began_is_finished_by_another() {
+    let mesh = Mesh::start(false).unwrap();
+    mesh.callouts.on("/", Answer::with_status(201).delay(Duration::from_millis(300)));
+    mesh.callouts.on("/probe.Probe/Shared", grpc::ok("shared").delay(Duration::from_millis(300)));
+    for (path, outcome) in [("/shared-call", "Ok(201)"), ("/shared-call?grpc", "Ok(GrpcAnswer(6 bytes))")] {
+        let called = mesh.callouts.count();
+        let mut connection = http2::Connection::open(mesh.addr()).unwrap();
+        let mut open = || connection.open_stream(&Request::get(path), true).unwrap();
+        let mut began = open();
+        mesh.callouts.wait_for(called + 1, Duration::from_secs(5)).unwrap();
+        let finishes = open();
+        let active = "http.ingress.downstream_rq_active";
+        mesh.envoy.wait_for_stat(active, |active| active == 2, Duration::from_secs(5)).unwrap();
+        began.reset(h2::Reason::CANCEL);
+        // The dispatcher of the crate `proxy-wasm` loses the answer together with the exchange, which can be tried again.
+        let outcome = if SHELL == "proxy-wasm" { "Err(Unreachable)" } else { outcome };
+        assert_eq!(finishes.response().unwrap().text(), outcome);
+    }
 }

@@ -4,7 +4,7 @@ use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
 use palisade_testbed::envoy::Update;
-use palisade_testbed::{Answer, Request, Response, http1};
+use palisade_testbed::{Answer, Request, Response, grpc, http1};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -20,8 +20,12 @@ fn current(mesh: &Mesh) -> String {
 /// Catches one configuration for the whole VM, and an answer to a callout that finds only the newest root.
 #[test]
 fn a_request_ends_under_the_configuration_that_it_began_with() {
+    const WAITS: [&str; 2] = ["/label?/slow", "/grpc/label?Slow"];
+    const COUNT: usize = WAITS.len() * VERSIONS.len();
     let mut mesh = Setup::new(Guest::Probe).dynamic().start().unwrap();
-    mesh.callouts.on("/slow", Answer::with_status(200).delay(Duration::from_millis(1500)));
+    let slow = Duration::from_millis(1500);
+    mesh.callouts.on("/slow", Answer::with_status(200).delay(slow));
+    mesh.callouts.on("/probe.Probe/Slow", grpc::ok("").delay(slow));
     let addr = mesh.addr();
     let mut kept = http1::Connection::open(addr).unwrap();
     assert_eq!(label(&kept.exchange(&Request::get("/label")).unwrap()), "first");
@@ -29,12 +33,12 @@ fn a_request_ends_under_the_configuration_that_it_began_with() {
     let steps = [("first", "second"), ("second", "first")];
     thread::scope(|scope| {
         for (step, (old, new)) in steps.into_iter().enumerate() {
-            let waiting: Vec<_> = VERSIONS
-                .iter()
-                .map(|version| scope.spawn(move || version.exchange(addr, &Request::get("/label?/slow")).unwrap()))
+            let exchanges = WAITS.iter().flat_map(|path| VERSIONS.map(|version| (path, version)));
+            let waiting: Vec<_> = exchanges
+                .map(|(path, version)| scope.spawn(move || version.exchange(addr, &Request::get(path)).unwrap()))
                 .collect();
-            mesh.callouts.wait_for(VERSIONS.len() * step, Duration::from_secs(10)).unwrap();
-            while mesh.callouts.count() < VERSIONS.len() * (step + 1) {
+            mesh.callouts.wait_for(COUNT * step, Duration::from_secs(10)).unwrap();
+            while mesh.callouts.count() < COUNT * (step + 1) {
                 thread::sleep(Duration::from_millis(5));
             }
             assert_eq!(mesh.relabel(new).unwrap(), Update::Accepted);

@@ -1,5 +1,6 @@
 //! Callouts and sleeps: answers, errors, deadlines, and clients that go away.
 
+use crate::SHELL;
 use crate::mesh::Mesh;
 use palisade_testbed::{Answer, Request, http1};
 use std::time::Duration;
@@ -33,6 +34,24 @@ fn each_way_in_which_a_callout_fails_has_its_error() {
     assert!(outcome("no-such-cluster", "/").starts_with("Err(NotSent("));
     assert_eq!(outcome("callouts", "/503"), "Ok(Answer(503, 4 bytes))");
     assert_eq!(outcome("callouts", "/504"), "Ok(Answer(504, 24 bytes))");
+}
+
+/// Catches a client that has the worker trap by bytes that are no text.
+#[test]
+fn a_callout_carries_bytes_that_are_no_text_or_is_not_sent() {
+    let mesh = Mesh::start(false).unwrap();
+    for (bytes, is_text) in [(&b"caf\xE9"[..], false), (b"\xFF", false), ("caf\u{E9}".as_bytes(), true)] {
+        let request = Request::get("/call/bytes").header("x-bytes", bytes);
+        let outcome = http1::exchange(mesh.addr(), &request).unwrap().text();
+        if is_text || SHELL != "proxy-wasm" {
+            assert!(outcome.starts_with("Ok("), "{outcome}");
+            let received = mesh.callouts.received().pop().unwrap();
+            assert_eq!(received.headers.get("x-bytes"), Some(bytes));
+        } else {
+            // The crate `proxy-wasm` takes text only.
+            assert!(outcome.contains("NotSent") && outcome.contains("SerializationFailure"), "{outcome}");
+        }
+    }
 }
 
 #[test]

@@ -5,12 +5,17 @@
 //! `config.yaml`, if there is one, takes the place of the filter's configuration in it. The files find Envoy by the
 //! variables `{{url}}` and `{{admin}}`.
 //!
+//! A filter that has a crate `tests/guests/<filter>/proxy-wasm` runs its suites a second time, as a module of the
+//! `proxy-wasm` crate: the names of these tests begin with `on_proxy_wasm`.
+//!
 //! One test is one file over one protocol; names and options are those of `cargo test`.
 
 #![allow(clippy::indexing_slicing)] // into JSON of a known shape
 
 mod mesh;
+mod on_proxy_wasm;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -21,10 +26,13 @@ use palisade_tests::group::{self, Group};
 use palisade_tests::hurl_file::{self, Protocol};
 
 use mesh::Mesh;
+use on_proxy_wasm::OnProxyWasm;
 
 /// A group, and its mesh from the first of its tests to the last.
 struct Running {
     group: Group,
+    /// The module instead of the one that ships.
+    module: Option<Arc<OnProxyWasm>>,
     mesh: OnceLock<Result<Mesh, String>>,
 }
 
@@ -41,20 +49,32 @@ fn main() -> ExitCode {
 
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
+    let mut on_proxy_wasm = BTreeMap::new();
     for group in group::all()? {
-        let running = Arc::new(Running { group, mesh: OnceLock::new() });
-        for file in &running.group.files {
-            for protocol in [Protocol::Http1, Protocol::Http2] {
-                trials.push(trial(&running, file, protocol));
-            }
+        let other = match on_proxy_wasm.get(&group.filter) {
+            Some(other) => Option::clone(other),
+            None => OnProxyWasm::find(&group.filter)?.map(Arc::new),
+        };
+        on_proxy_wasm.insert(group.filter.clone(), other.clone());
+        trials.extend(trials_of(group.clone(), None));
+        if let Some(other) = other {
+            trials.extend(trials_of(group, Some(other)));
         }
     }
     Ok(trials)
 }
 
+fn trials_of(group: Group, module: Option<Arc<OnProxyWasm>>) -> Vec<Trial> {
+    let running = Arc::new(Running { group, module, mesh: OnceLock::new() });
+    let files = running.group.files.iter();
+    let protocols = [Protocol::Http1, Protocol::Http2];
+    files.flat_map(|file| protocols.map(|protocol| trial(&running, file, protocol))).collect()
+}
+
 fn trial(running: &Arc<Running>, file: &Path, protocol: Protocol) -> Trial {
     let stem = file.file_stem().unwrap_or_default().display();
-    let name = format!("{}::{stem}::{protocol}", running.group.name);
+    let shell = if running.module.is_some() { "on_proxy_wasm::" } else { "" };
+    let name = format!("{shell}{}::{stem}::{protocol}", running.group.name);
     let (running, file) = (Arc::clone(running), file.to_owned());
     Trial::test(name, move || Ok(hurl_file::run(&file, protocol, &running.mesh()?.target(protocol)?)?))
 }
@@ -63,7 +83,7 @@ fn trial(running: &Arc<Running>, file: &Path, protocol: Protocol) -> Trial {
 
 impl Running {
     fn mesh(&self) -> Result<&Mesh> {
-        let start = || Mesh::start(&self.group).map_err(|error| format!("{error:#}"));
+        let start = || Mesh::start(&self.group, self.module.as_deref()).map_err(|error| format!("{error:#}"));
         self.mesh.get_or_init(start).as_ref().map_err(|error| anyhow!("{error}"))
     }
 }

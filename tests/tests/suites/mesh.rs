@@ -1,6 +1,7 @@
 //! Envoy with a group's configuration, its upstream and its module server.
 
-use anyhow::{Context, Result};
+use crate::on_proxy_wasm::OnProxyWasm;
+use anyhow::{Context, Result, ensure};
 use palisade_testbed::{Envoy, ModuleServer, Upstream, checkout};
 use palisade_tests::group::Group;
 use palisade_tests::hurl_file::{Protocol, Target};
@@ -18,17 +19,26 @@ const CLEAR: &str = "ingress";
 const TLS: &str = "ingress_tls";
 
 impl Mesh {
-    pub(crate) fn start(Group { suite, configuration, .. }: &Group) -> Result<Self> {
+    pub(crate) fn start(Group { suite, configuration, .. }: &Group, module: Option<&OnProxyWasm>) -> Result<Self> {
         let upstream = Upstream::start()?;
-        let modules = ModuleServer::start(checkout::root()?.join("dist/modules"))?;
-        let mut builder = Envoy::from_file(&suite.config)
-            .with_context(|| format!("{} is missing or broken: run `cargo palisade pin`", suite.config.display()))?
+        let built = module.map(OnProxyWasm::built).transpose()?;
+        let modules = match built {
+            Some(built) => ModuleServer::start(&built.folder)?,
+            None => ModuleServer::start(checkout::root()?.join("dist/modules"))?,
+        };
+        let mut builder = Envoy::pinned(&suite.config)?
             .cluster("upstream", upstream.addr())?
             .cluster("palisade_modules", modules.addr())?;
         if let Some(configuration) = configuration {
             builder = builder.plugin_configuration(&suite.plugin, configuration)?;
         }
+        if let Some(built) = built {
+            builder = builder.edit(|bootstrap| built.load(bootstrap, &suite.plugin))?;
+        }
         let envoy = builder.edit(add_tls_listener)?.start()?;
+        if let Some(built) = built {
+            ensure!(modules.fetches(&built.file()) > 0, "Envoy did not fetch {}", built.file());
+        }
         Ok(Self { envoy, _upstream: upstream, _modules: modules })
     }
 

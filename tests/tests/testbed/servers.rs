@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use palisade_testbed::http2::Broken;
 use palisade_testbed::upstream::Reset;
-use palisade_testbed::{Answer, ModuleServer, RawUpstream, Request, Upstream, http1, http2, load, sha256};
+use palisade_testbed::{Answer, ModuleServer, RawUpstream, Request, Upstream, grpc, http1, http2, load, sha256};
 
 use crate::proxy;
 
@@ -94,6 +94,31 @@ fn http2_frames_are_sent_one_by_one() {
     let mut given_up = connection.open_stream(&Request::new("POST", "/"), false).unwrap();
     given_up.reset(h2::Reason::CANCEL);
     assert_eq!(upstream.wait_for(1, Duration::from_secs(1)).unwrap()[0].body.len(), 100_002);
+}
+
+#[test]
+fn an_upstream_answers_as_a_grpc_server_and_notes_cancelled_calls() {
+    let upstream = Upstream::start().unwrap();
+    upstream.on("/ok", grpc::ok("message"));
+    upstream.on("/error", grpc::status(5, "no such"));
+    upstream.on("/late", grpc::ok("").delay(Duration::from_secs(60)));
+    let mut connection = http2::Connection::open(upstream.addr()).unwrap();
+    let mut call = |path: &str| connection.open_stream(&Request::new("POST", path), true).unwrap();
+    let ok = call("/ok").response().unwrap();
+    assert_eq!(grpc::messages(&ok.body), [b"message"]);
+    assert_eq!(ok.trailers.text("grpc-status").as_deref(), Some("0"));
+    let error = call("/error").response().unwrap();
+    assert_eq!(error.headers.text("grpc-status").as_deref(), Some("5"));
+    assert!(error.headers.get("content-length").is_none() && error.body.is_empty() && error.trailers.is_empty());
+    let mut late = call("/late");
+    upstream.wait_for(3, Duration::from_secs(5)).unwrap();
+    late.reset(h2::Reason::CANCEL);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !upstream.received()[2].cancelled {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(upstream.received()[..2].iter().all(|call| !call.cancelled));
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! The auth: a filter that asks a cluster whether a request may pass, and declares no phase more than that.
 
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
-use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, filter, phases};
+use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, phases};
 use std::time::Duration;
 
-filter!(Auth, phases: [request_headers, http_call]);
-
-struct Auth {
+/// The filter.
+pub struct Auth {
     config: Config,
 }
 
-struct Config {
+/// Its configuration.
+pub struct Config {
     /// The cluster that is asked.
     cluster: String,
 }

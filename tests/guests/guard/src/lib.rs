@@ -2,15 +2,15 @@
 //! than that.
 
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
-use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, filter, phases};
+use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, phases};
 
-filter!(Guard, phases: [request_headers, request_body]);
-
-struct Guard {
+/// The filter.
+pub struct Guard {
     config: Config,
 }
 
-struct Config {
+/// Its configuration.
+pub struct Config {
     /// What it is about.
     word: String,
 }

@@ -1,15 +1,15 @@
 //! The mask: a filter that hides a certain word in responses, and declares no phase more than that.
 
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
-use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, filter, phases};
+use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, phases};
 
-filter!(Mask, phases: [request_headers, response_headers, response_body]);
-
-struct Mask {
+/// The filter.
+pub struct Mask {
     config: Config,
 }
 
-struct Config {
+/// Its configuration.
+pub struct Config {
     /// What it is about.
     word: String,
 }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 /// The size of what a cancelled exchange holds, in bytes.
-const BALLAST: usize = 16 * 1024;
+pub(crate) const BALLAST: usize = 16 * 1024;
 
 impl Probe {
     /// As an auth filter does it: the answer's status decides, and nothing passes before it.
@@ -28,6 +28,13 @@ impl Probe {
         let cluster = String::from_utf8_lossy(&request.header("x-cluster")?.unwrap_or_default()).into_owned();
         let call = request.handle().http_call(&cluster).timeout(Duration::from_millis(200)).max_body(1024);
         let outcome = call.header(":path", query(&request)?)?.send().await;
+        Err(Reply::new(200, "probe_call").body(format!("{outcome:?}")))
+    }
+
+    /// Sends a header on as it came, whatever its bytes.
+    pub(crate) async fn call_bytes(&self, request: Request<Self>) -> Result<(), Reply> {
+        let bytes = request.header("x-bytes")?.unwrap_or_default();
+        let outcome = request.handle().http_call(&self.config.callouts).header("x-bytes", bytes)?.send().await;
         Err(Reply::new(200, "probe_call").body(format!("{outcome:?}")))
     }
 
@@ -92,7 +99,7 @@ impl Probe {
 }
 
 /// The query string is the path of the callout.
-fn query(request: &Request<Probe>) -> Result<String, Reply> {
+pub(crate) fn query(request: &Request<Probe>) -> Result<String, Reply> {
     let path = request.header(":path")?.unwrap_or_default();
     let path = String::from_utf8_lossy(&path).into_owned();
     Ok(path.split_once('?').map_or("/", |(_, query)| query).to_owned())

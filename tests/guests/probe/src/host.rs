@@ -3,7 +3,7 @@
 use crate::Probe;
 use palisade_sdk::matching::{Attributes, ClientIp};
 use palisade_sdk::random::{Seed, SeededMap, fill, generator};
-use palisade_sdk::{Reply, Request, UpdateError, now};
+use palisade_sdk::{Reply, Request, UpdateError, labels, now};
 use std::time::Duration;
 
 impl Probe {
@@ -13,9 +13,9 @@ impl Probe {
         lines.push(format!("shared update: {:?}", self.requests.update(|old| Some(one_more(old)))));
         lines.push(format!("shared length: {:?}", self.requests.get().map(|value| value.map(|value| value.len()))));
 
-        self.plugin.counter("counter", &[("kind", "test")]).add(3);
-        self.plugin.gauge("gauge", &[]).set(7);
-        self.plugin.histogram("histogram", &[]).record(5);
+        self.plugin.counters("counter", labels!["kind"]).add(["test"], 3);
+        self.plugin.gauge("gauge").set(7);
+        self.plugin.histogram("histogram").record(5);
 
         let mut bytes = [0; 16];
         lines.push(format!("random: {:?} {}", fill(&mut bytes), bytes != [0; 16]));

@@ -4,36 +4,34 @@
 
 mod bodies;
 mod callouts;
+mod grpc;
 mod held;
 mod host;
 mod together;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
+use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, Handle, OnFailure, Phases, Plugin, Reply, Request, SharedKey, filter, phases,
+    CallError, Counter, Exchange, Filter, GrpcAnswer, GrpcError, Handle, OnFailure, Phases, Plugin, Reply, Request,
+    SharedKey, labels, phases,
 };
 use std::time::Duration;
-use together::SingleFlight;
+use together::{SharedCall, SingleFlight};
 
-filter!(
-    Probe,
-    phases: [
-        request_headers, request_body, request_trailers,
-        response_headers, response_body, response_trailers,
-        http_call, sleep,
-    ]
-);
-
-struct Probe {
+/// The filter.
+pub struct Probe {
     config: Config,
     requests: SharedKey,
-    background_runs: Counter,
-    flight: SingleFlight,
+    background_runs: Family<Counter, 1>,
+    flight: SingleFlight<Result<u16, CallError>>,
+    grpc_flight: SingleFlight<Result<GrpcAnswer, GrpcError>>,
+    shared_call: SharedCall,
     plugin: Plugin,
 }
 
-struct Config {
+/// Its configuration.
+pub struct Config {
     /// The cluster that callouts go to.
     callouts: String,
     /// What distinguishes this configuration from another.
@@ -61,6 +59,7 @@ impl Filter for Probe {
         response_body,
         response_trailers,
         http_call,
+        grpc_call,
         sleep
     ];
     const ON_FAILURE: OnFailure = OnFailure::Refuse;
@@ -70,8 +69,16 @@ impl Filter for Probe {
             return Err(ConfigErrors::new("label", "this one is refused"));
         }
         let requests = plugin.shared("requests");
-        let background_runs = plugin.counter("background_runs", &[("label", &config.label)]);
-        Ok(Self { config, requests, background_runs, flight: SingleFlight::default(), plugin })
+        let background_runs = plugin.counters("background_runs", labels!["label"]);
+        Ok(Self {
+            config,
+            requests,
+            background_runs,
+            flight: SingleFlight::default(),
+            grpc_flight: SingleFlight::default(),
+            shared_call: SharedCall::default(),
+            plugin,
+        })
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
@@ -91,13 +98,20 @@ impl Filter for Probe {
             "/split" => split(request),
             "/call" => self.call(request).await,
             "/call/error" => self.call_error(request).await,
+            "/call/bytes" => self.call_bytes(request).await,
             "/call/in-body" => self.call_in_body(request).await,
             "/call/in-response" => self.call_in_response(request).await,
+            "/grpc" => self.grpc(request).await,
+            "/grpc/names" => self.grpc_names(request).await,
+            "/grpc/label" => self.grpc_label(request).await,
+            "/grpc/single-flight" => self.grpc_flight().await,
             "/sleep" => self.sleep(request).await,
             "/cancel/call" => self.cancelled_call(request).await,
+            "/cancel/grpc" => self.cancelled_grpc(request).await,
             "/cancel/sleep" => self.cancelled_sleep(request).await,
             "/unordered" => self.unordered(request).await,
             "/single-flight" => self.single_flight().await,
+            "/shared-call" => self.shared_call(&request).await,
             "/stall" => std::future::pending().await,
             "/body/read" => bodies::read(request).await,
             "/body/rewrite" => bodies::rewrite(request).await,
@@ -121,10 +135,10 @@ impl Filter for Probe {
     async fn background(&self, handle: Handle<Self>) {
         let runs = async {
             while handle.sleep(Duration::from_millis(50)).await.is_ok() {
-                self.background_runs.increment();
+                self.background_runs.increment([&self.config.label]);
             }
         };
-        join(runs, self.fly(&handle)).await;
+        join3(runs, self.fly(&handle), self.fly_by_grpc(&handle)).await;
     }
 }
 

@@ -1,9 +1,11 @@
 //! Together: several futures at once in one exchange, and exchanges that wait for work in the background.
 
 use crate::Probe;
-use futures_util::StreamExt;
+use crate::callouts::query;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use palisade_sdk::{CallError, Handle, Reply, Request};
+use futures_util::{FutureExt, StreamExt};
+use palisade_sdk::{Handle, Reply, Request};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
@@ -16,13 +18,16 @@ enum Work {
 }
 
 /// A value that many exchanges want and one callout brings.
-#[derive(Default)]
-pub(crate) struct SingleFlight {
+pub(crate) struct SingleFlight<T> {
     wanted: RefCell<bool>,
-    value: RefCell<Option<Result<u16, CallError>>>,
+    value: RefCell<Option<T>>,
     /// The exchanges that wait, and the background task when it waits for them.
     waiting: RefCell<Vec<Waker>>,
 }
+
+/// The outcome of a call that one exchange has begun, and any may finish.
+#[derive(Default)]
+pub(crate) struct SharedCall(RefCell<Option<LocalBoxFuture<'static, String>>>);
 
 impl Probe {
     /// Answers with what was ready, in that order.
@@ -56,6 +61,21 @@ impl Probe {
         Err(Reply::new(200, "probe_flight").body(format!("{value:?}")))
     }
 
+    /// Answers with the outcome of a call that may be another exchange's.
+    pub(crate) async fn shared_call(&self, request: &Request<Self>) -> Result<(), Reply> {
+        let handle = request.handle().clone();
+        let by_grpc = query(request)? == "grpc";
+        let cluster = self.config.callouts.clone();
+        self.shared_call.0.borrow_mut().get_or_insert_with(|| begin(handle, cluster, by_grpc).boxed_local());
+        let outcome = poll_fn(|context| match &mut *self.shared_call.0.borrow_mut() {
+            Some(call) => call.poll_unpin(context),
+            None => Poll::Pending,
+        })
+        .await;
+        self.shared_call.0.take();
+        Err(Reply::new(200, "probe_call").body(outcome))
+    }
+
     /// Brings the value once somebody wants it.
     pub(crate) async fn fly(&self, handle: &Handle<Self>) {
         self.flight.wanted().await;
@@ -64,27 +84,43 @@ impl Probe {
     }
 }
 
-impl SingleFlight {
-    async fn value(&self) -> Result<u16, CallError> {
+async fn begin(handle: Handle<Probe>, cluster: String, by_grpc: bool) -> String {
+    let timeout = Duration::from_secs(10);
+    if by_grpc {
+        format!("{:?}", handle.grpc_call("h2", "probe.Probe", "Shared").timeout(timeout).send().await)
+    } else {
+        let outcome = handle.http_call(&cluster).timeout(timeout).send().await;
+        format!("{:?}", outcome.map(|answer| answer.status))
+    }
+}
+
+impl<T> Default for SingleFlight<T> {
+    fn default() -> Self {
+        Self { wanted: RefCell::default(), value: RefCell::default(), waiting: RefCell::default() }
+    }
+}
+
+impl<T: Clone> SingleFlight<T> {
+    pub(crate) async fn value(&self) -> T {
         self.wanted.replace(true);
         self.wake();
-        poll_fn(|context| match *self.value.borrow() {
-            Some(value) => Poll::Ready(value),
+        poll_fn(|context| match &*self.value.borrow() {
+            Some(value) => Poll::Ready(value.clone()),
             None => self.wait(context.waker()),
         })
         .await
     }
 
-    async fn wanted(&self) {
+    pub(crate) async fn wanted(&self) {
         poll_fn(|context| if *self.wanted.borrow() { Poll::Ready(()) } else { self.wait(context.waker()) }).await;
     }
 
-    fn land(&self, value: Result<u16, CallError>) {
+    pub(crate) fn land(&self, value: T) {
         self.value.replace(Some(value));
         self.wake();
     }
 
-    fn wait<T>(&self, waker: &Waker) -> Poll<T> {
+    fn wait<V>(&self, waker: &Waker) -> Poll<V> {
         self.waiting.borrow_mut().push(waker.clone());
         Poll::Pending
     }

@@ -2,16 +2,16 @@
 //! phase more than that.
 
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
-use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, filter, phases};
+use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, phases};
 use std::time::Duration;
 
-filter!(Screen, phases: [request_headers, request_body, http_call]);
-
-struct Screen {
+/// The filter.
+pub struct Screen {
     config: Config,
 }
 
-struct Config {
+/// Its configuration.
+pub struct Config {
     /// The cluster that is asked.
     cluster: String,
 }
