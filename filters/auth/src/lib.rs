@@ -1,0 +1,5 @@
+//! The auth filter answers who is calling and whether they may, before a request goes upstream.
+
+#![forbid(unsafe_code)]
+
+pub mod method;
