@@ -52,8 +52,9 @@ impl Seed {
         Ok(Self(u64::from_le_bytes(high), u64::from_le_bytes(low)))
     }
 
-    /// A seed that somebody else drew.
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+    /// A seed that was drawn elsewhere, from a cryptographic source.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
         let bits = u128::from_le_bytes(bytes);
         Self(bits as u64, (bits >> 64) as u64)
     }
