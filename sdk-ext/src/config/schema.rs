@@ -48,7 +48,7 @@ pub struct ObjectSchema<'g> {
 }
 
 /// A field's name, its description and its schema.
-pub(crate) type Variant = (&'static str, &'static str, fn(&mut SchemaGenerator) -> Schema);
+pub type Variant = (&'static str, &'static str, fn(&mut SchemaGenerator) -> Schema);
 
 impl<'g> ObjectSchema<'g> {
     /// An object without fields.
@@ -120,7 +120,8 @@ impl<'g> ObjectSchema<'g> {
         schema
     }
 
-    pub(crate) fn exactly_one(mut self, variants: &[Variant]) -> Self {
+    /// Exactly one of these fields: the schema of [`Object::exactly_one`](super::Object::exactly_one).
+    pub fn exactly_one(mut self, variants: &[Variant]) -> Self {
         let mut choices = Vec::new();
         for (name, description, schema) in variants {
             self = self.optional_with(name, description, schema);

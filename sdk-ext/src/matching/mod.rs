@@ -19,10 +19,10 @@
 
 mod attributes;
 mod client_ip;
-mod forms;
+pub mod forms;
 mod host;
 mod matcher;
-mod names;
+pub mod names;
 mod path;
 mod pattern;
 mod request;

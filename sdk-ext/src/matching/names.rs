@@ -3,7 +3,7 @@
 use crate::config::Node;
 
 /// The name of a header or pseudo header, in lower case.
-pub(super) fn header(node: Node<'_>) -> Option<String> {
+pub fn header(node: Node<'_>) -> Option<String> {
     let name = node.text("the name of a header")?;
     if is_token(name.strip_prefix(':').unwrap_or(name)) {
         Some(name.to_ascii_lowercase())
@@ -13,13 +13,13 @@ pub(super) fn header(node: Node<'_>) -> Option<String> {
 }
 
 /// The name of a cookie.
-pub(super) fn cookie(node: Node<'_>) -> Option<String> {
+pub fn cookie(node: Node<'_>) -> Option<String> {
     let name = node.text("the name of a cookie")?;
     if is_token(name) { Some(name.to_owned()) } else { node.error("expected the name of a cookie, without spaces") }
 }
 
 /// A request method. Methods have a case, and `get` is none that a client sends.
-pub(super) fn method(node: Node<'_>) -> Option<String> {
+pub fn method(node: Node<'_>) -> Option<String> {
     let name = node.text("a method such as \"GET\"")?;
     if is_token(name) && !name.bytes().any(|byte| byte.is_ascii_lowercase()) {
         Some(name.to_owned())
@@ -29,7 +29,7 @@ pub(super) fn method(node: Node<'_>) -> Option<String> {
 }
 
 /// Any text but the empty one; `what` says in an error what was expected.
-pub(super) fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
+pub fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
     let text = node.text(what)?;
     if text.is_empty() { node.malformed(&[what, ", found an empty string"].concat()) } else { Some(text.to_owned()) }
 }

@@ -9,7 +9,8 @@ pub(super) fn without_query(path: &[u8]) -> &[u8] {
 }
 
 /// The part of `:path` after the first `?`.
-pub(super) fn query(path: &[u8]) -> &[u8] {
+#[must_use]
+pub fn query(path: &[u8]) -> &[u8] {
     let start = without_query(path).len().saturating_add(1);
     path.get(start..).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use super::text::TextTest;
 use super::{Cidr, ClientIp, Matcher, Selector};
 use crate::config::schema::{ObjectSchema, Variant, integer, non_empty_list, text};
 
+/// What the name of a header looks like, or that of a pseudo header.
 const HEADER: &str = "^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const COOKIE: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const METHOD: &str = "^[!#$%&'*+.^_`|~0-9A-Z-]+$";
