@@ -4,3 +4,4 @@
 
 pub mod lru;
 pub mod method;
+pub mod request;
