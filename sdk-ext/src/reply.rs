@@ -2,6 +2,7 @@
 
 use crate::headers::{self, HeaderError, Write};
 use crate::status::HostError;
+use std::borrow::Cow;
 use std::fmt;
 
 /// An answer to the client, made by the filter; or the report that the filter could not do its work.
@@ -25,7 +26,7 @@ pub(crate) enum Kind {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) details: &'static str,
+    pub(crate) details: Cow<'static, str>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
     pub(crate) grpc_status: Option<u8>,
@@ -37,9 +38,10 @@ impl Reply {
     /// `details` is the reason that Envoy's access log and `%RESPONSE_CODE_DETAILS%` show; by convention
     /// `palisade_<filter>_<reason>`.
     #[must_use]
-    pub fn new(status: u16, details: &'static str) -> Self {
+    pub fn new(status: u16, details: impl Into<Cow<'static, str>>) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
-        let answer = Answer { status, details, headers: Vec::new(), body: Vec::new(), grpc_status: None };
+        let answer =
+            Answer { status, details: details.into(), headers: Vec::new(), body: Vec::new(), grpc_status: None };
         Self { kind: Kind::Answer(Box::new(answer)) }
     }
 

@@ -57,6 +57,11 @@ impl Collector {
         self.push(path, &[message]);
     }
 
+    /// Adds an error about what stands at `below` under `path`.
+    pub(super) fn push_below(&self, path: &Path<'_>, below: &str, message: &str) {
+        self.errors.borrow_mut().push((path.text_below(below), message.to_owned()));
+    }
+
     /// Adds an error whose message is the `parts`, one after the other.
     pub(super) fn push(&self, path: &Path<'_>, parts: &[&str]) {
         self.errors.borrow_mut().push((path.text(), parts.concat()));

@@ -190,6 +190,14 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// The path of what stands at `below` under this one.
+    pub(super) fn text_below(&self, below: &str) -> String {
+        match self.is_root() {
+            true => below.to_owned(),
+            false => [&self.text(), ".", below].concat(),
+        }
+    }
+
     fn is_root(&self) -> bool {
         self.parent.is_none()
     }

@@ -87,6 +87,13 @@ impl<'a> Object<'a> {
         None
     }
 
+    /// Reports an error about a value below this object, such as `rules[2].limit`, that shows only when the whole
+    /// object is read: it names something that is not there.
+    pub fn error_below<T>(&self, path: &str, message: &str) -> Option<T> {
+        self.errors.push_below(self.path, path, message);
+        None
+    }
+
     /// The path of a field, for an error about another one.
     pub fn path_of(&self, name: &str) -> String {
         self.path.field(name).text()

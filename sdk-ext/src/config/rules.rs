@@ -150,6 +150,11 @@ impl<T> Rule<T> {
         self.is_named.then_some(&self.label)
     }
 
+    /// Which requests the rule is about.
+    pub fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
     /// The name, or `rule_<index>` where there is none; no two rules of a config have the same.
     pub fn label(&self) -> &str {
         &self.label

@@ -58,6 +58,12 @@ impl Matcher {
         Ok(Verdict::Match)
     }
 
+    /// Whether a condition, however deep, compares the path or a part of it.
+    #[must_use]
+    pub fn reads_path(&self) -> bool {
+        self.conditions.iter().any(Condition::reads_path)
+    }
+
     fn evaluate_opposite<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
         let mut verdict = Verdict::NoMatch;
         for condition in &self.conditions {
@@ -119,6 +125,16 @@ fn value(node: Node<'_>) -> Option<Condition> {
 // === impl Condition ===
 
 impl Condition {
+    fn reads_path(&self) -> bool {
+        match self {
+            Self::Path(_) => true,
+            Self::Header(name, _) => name == ":path",
+            Self::Value(selector, _) => selector.reads_path(),
+            Self::Not(matcher) => matcher.reads_path(),
+            Self::Methods(_) | Self::Hosts(_) | Self::Query(..) | Self::ClientIp(_) => false,
+        }
+    }
+
     fn evaluate<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
         Ok(match self {
             Self::Path(pattern) => test(request.path()?, |path| pattern.matches(&path)),

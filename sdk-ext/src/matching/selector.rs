@@ -65,6 +65,22 @@ impl Selector {
         }
         Ok(Selection { value: None, ambiguous })
     }
+
+    /// Whether the value may be the path or a part of it.
+    #[must_use]
+    pub fn reads_path(&self) -> bool {
+        let own = match &self.source {
+            Source::PathSegment(_) => true,
+            Source::Header(name) => name == ":path",
+            Source::Property(path) => match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                ["request", "headers", name] => *name == ":path",
+                ["request", part] => matches!(*part, "path" | "url_path"),
+                _ => false,
+            },
+            _ => false,
+        };
+        own || self.fallback.as_ref().is_some_and(|fallback| fallback.reads_path())
+    }
 }
 
 impl FromFields for Selector {

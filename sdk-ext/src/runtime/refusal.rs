@@ -8,10 +8,10 @@ use crate::status::HostError;
 /// Has the host send it.
 pub(super) fn send(answer: &Answer) -> Result<(), HostError> {
     let lines = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-    abi::send_local_response(answer.status, answer.details, &answer.body, &headers::encode(lines), answer.grpc_status)
+    abi::send_local_response(answer.status, &answer.details, &answer.body, &headers::encode(lines), answer.grpc_status)
 }
 
 /// The client learns nothing of what went wrong inside.
 pub(super) fn failure(status: u16, details: &'static str) -> Box<Answer> {
-    Box::new(Answer { status, details, headers: Vec::new(), body: Vec::new(), grpc_status: None })
+    Box::new(Answer { status, details: details.into(), headers: Vec::new(), body: Vec::new(), grpc_status: None })
 }

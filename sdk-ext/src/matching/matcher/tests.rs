@@ -191,3 +191,22 @@ fn a_matcher_that_was_refused_is_not_taken_for_one_without_conditions() {
     let paths: Vec<_> = errors.lines().filter_map(|line| line.split_once(": ")).map(|(path, _)| path).collect();
     assert_eq!(paths, ["path.regex", "hosts[0]", "not.methods[0]"]);
 }
+
+#[test]
+fn a_matcher_tells_whether_it_reads_the_path() {
+    for (json, reads_path) in [
+        (r#"{"path": {"exact": "/"}}"#, true),
+        (r#"{"not": {"not": {"path": {"template": "/{id}"}}}}"#, true),
+        (r#"{"headers": [{"name": ":path", "prefix": "/"}]}"#, true),
+        (r#"{"values": [{"of": {"path": {"segment": 1}}, "exact": "x"}]}"#, true),
+        (r#"{"values": [{"of": {"header": "x", "or": {"header": ":path"}}, "exact": "x"}]}"#, true),
+        (r#"{"values": [{"of": {"property": ["request", "url_path"]}, "exact": "x"}]}"#, true),
+        (r#"{"values": [{"of": {"property": ["request", "headers", ":path"]}, "exact": "x"}]}"#, true),
+        (r#"{"values": [{"of": {"property": ["request", "method"]}, "exact": "x"}]}"#, false),
+        (r#"{"query": [{"name": "a", "exact": "b"}]}"#, false),
+        (r#"{"methods": ["GET"], "hosts": ["*.example"], "client_ip": ["::1"]}"#, false),
+    ] {
+        let matcher: Matcher = config::parse(json.as_bytes()).unwrap();
+        assert_eq!(matcher.reads_path(), reads_path, "{json}");
+    }
+}
