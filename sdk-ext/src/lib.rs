@@ -78,6 +78,7 @@ mod log;
 mod module;
 mod phases;
 mod plugin;
+mod protobuf;
 mod reply;
 mod runtime;
 mod shared_data;

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::protobuf::{Wire, take_field};
+
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 64;
 
@@ -22,7 +24,7 @@ fn object(mut message: &[u8], depth: usize) -> Option<Map<String, Value>> {
     let depth = depth.checked_sub(1)?;
     let mut fields = Map::new();
     while !message.is_empty() {
-        let (1, Wire::Bytes(entry)) = field(&mut message)? else { return None };
+        let (1, Wire::Bytes(entry)) = take_field(&mut message)? else { return None };
         let (name, value) = map_entry(entry, depth)?;
         fields.insert(name, value);
     }
@@ -33,7 +35,7 @@ fn object(mut message: &[u8], depth: usize) -> Option<Map<String, Value>> {
 fn map_entry(mut message: &[u8], depth: usize) -> Option<(String, Value)> {
     let (mut name, mut value) = (String::new(), None);
     while !message.is_empty() {
-        match field(&mut message)? {
+        match take_field(&mut message)? {
             (1, Wire::Bytes(text)) => name = str::from_utf8(text).ok()?.to_owned(),
             (2, Wire::Bytes(message)) => value = Some(any_value(message, depth)?),
             _ => return None,
@@ -44,7 +46,7 @@ fn map_entry(mut message: &[u8], depth: usize) -> Option<(String, Value)> {
 
 /// `Value { oneof kind { null_value = 1; number_value = 2; string_value = 3; bool_value = 4; struct_value = 5; list_value = 6; } }`
 fn any_value(mut message: &[u8], depth: usize) -> Option<Value> {
-    let value = match field(&mut message)? {
+    let value = match take_field(&mut message)? {
         (1, Wire::Varint(0)) => Value::Null,
         (2, Wire::Fixed64(number)) => Value::Number(Number::from_f64(f64::from_le_bytes(number))?),
         (3, Wire::Bytes(text)) => Value::String(str::from_utf8(text).ok()?.to_owned()),
@@ -61,51 +63,10 @@ fn list(mut message: &[u8], depth: usize) -> Option<Vec<Value>> {
     let depth = depth.checked_sub(1)?;
     let mut values = Vec::new();
     while !message.is_empty() {
-        let (1, Wire::Bytes(value)) = field(&mut message)? else { return None };
+        let (1, Wire::Bytes(value)) = take_field(&mut message)? else { return None };
         values.push(any_value(value, depth)?);
     }
     Some(values)
-}
-
-/// A field's content by its wire type; `Struct` uses three of them.
-enum Wire<'a> {
-    Varint(u64),
-    Fixed64([u8; 8]),
-    Bytes(&'a [u8]),
-}
-
-/// Takes the next field off the front of a message: its number and content.
-fn field<'a>(message: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
-    let tag = varint(message)?;
-    let content = match tag & 7 {
-        0 => Wire::Varint(varint(message)?),
-        1 => {
-            let (number, rest) = message.split_first_chunk()?;
-            *message = rest;
-            Wire::Fixed64(*number)
-        }
-        2 => {
-            let length = usize::try_from(varint(message)?).ok()?;
-            let (content, rest) = message.split_at_checked(length)?;
-            *message = rest;
-            Wire::Bytes(content)
-        }
-        _ => return None,
-    };
-    Some((tag >> 3, content))
-}
-
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = message.split_first()?;
-        *message = rest;
-        value |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
