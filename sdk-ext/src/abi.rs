@@ -96,6 +96,14 @@ host_functions! {
         fn proxy_increment_metric(id: u32, offset: i64);
         fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, len: *mut usize);
         fn proxy_set_property(path: *const u8, path_len: usize, data: *const u8, len: usize);
+        fn proxy_call_foreign_function(
+            name: *const u8,
+            name_len: usize,
+            arguments: *const u8,
+            arguments_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+        );
     }
     "wasi_snapshot_preview1" {
         fn random_get(data: *mut u8, len: usize);
@@ -346,6 +354,24 @@ pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), HostError> {
     // SAFETY: each pointer and length describe a live slice.
     let status = unsafe { raw::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
     HostError::check("proxy_set_property", status)
+}
+
+/// What a function that the host has beyond the ABI answers; status 1 when it has none of this name. `call` names it in
+/// an error.
+pub(crate) fn call_foreign_function(call: &'static str, name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+    let mut handed = Handed::nothing();
+    // SAFETY: `handed` outlives the call; each pointer and length describe a live slice.
+    let status = unsafe {
+        raw::proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &raw mut handed.data,
+            &raw mut handed.len,
+        )
+    };
+    handed.take(call, status)
 }
 
 /// Fills `data` from the host's cryptographic random source.

@@ -66,6 +66,7 @@ pub mod metrics;
 pub mod random;
 #[doc(hidden)]
 pub mod shell;
+pub mod signature;
 
 mod abi;
 mod direction;
