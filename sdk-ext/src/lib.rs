@@ -70,6 +70,7 @@ pub mod signature;
 
 mod abi;
 mod direction;
+mod event;
 mod filter;
 mod grpc_call;
 mod handle;
@@ -85,6 +86,7 @@ mod runtime;
 mod shared_data;
 mod status;
 
+pub use event::Event;
 pub use exchange::{Exchange, Request, Response};
 pub use filter::{Filter, OnFailure};
 pub use grpc_call::{GrpcAnswer, GrpcCall, GrpcError, GrpcStatus};
