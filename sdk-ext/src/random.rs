@@ -8,6 +8,7 @@ use crate::abi;
 use crate::status::HostError;
 use rand::SeedableRng;
 pub use rand::rngs::SmallRng;
+use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
 use std::hash::BuildHasher;
 
@@ -52,6 +53,23 @@ impl Seed {
         Ok(Self(u64::from_le_bytes(high), u64::from_le_bytes(low)))
     }
 
+    /// The seed that a text stands for: the same in all workers, processes and releases.
+    ///
+    /// For what all of them must judge alike, such as which tenth of all users a rule is enforced for. It is no secret:
+    /// who knows the text can choose values by their hash, so it is nothing for a [`SeededMap`].
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
+        let (mut seed, digest) = ([0; 16], Sha256::digest(text));
+        seed.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self::from_bytes(seed)
+    }
+
+    /// The hash of some bytes, the same on every target (that of [`BuildHasher::hash_one`] is not).
+    #[must_use]
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        self.build_hasher().hash(bytes)
+    }
+
     /// A seed that was drawn elsewhere, from a cryptographic source.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -80,6 +98,15 @@ mod tests {
     fn two_seeds_hash_differently() {
         assert_ne!(Seed(1, 2).hash_one("key"), Seed(3, 4).hash_one("key"));
         assert_eq!(Seed(1, 2).hash_one("key"), Seed(1, 2).hash_one("key"));
+    }
+
+    /// What all workers of a fleet agree on must not change with a release.
+    #[test]
+    fn the_seed_of_a_text_is_always_the_same() {
+        let hash = |text: &str, bytes: &str| Seed::of(text.as_bytes()).hash(bytes.as_bytes());
+        assert_eq!(hash("rule", "alice"), 0xa6fc_6bc6_4642_963e);
+        assert_ne!(hash("rule", "alice"), hash("rule", "bob"));
+        assert_ne!(hash("rule", "alice"), hash("other", "alice"));
     }
 
     #[test]
