@@ -107,6 +107,8 @@ host_functions! {
     }
     "wasi_snapshot_preview1" {
         fn random_get(data: *mut u8, len: usize);
+        fn environ_sizes_get(count: *mut usize, len: *mut usize);
+        fn environ_get(variables: *mut *mut u8, data: *mut u8);
     }
 }
 
@@ -379,6 +381,18 @@ pub(crate) fn fill_random(data: &mut [u8]) -> Result<(), HostError> {
     // SAFETY: pointer and length describe `data`, which the host may write.
     let status = unsafe { raw::random_get(data.as_mut_ptr(), data.len()) };
     HostError::check("random_get", status)
+}
+
+/// The environment of the VM: `NAME=VALUE` again and again, a NUL behind each.
+pub(crate) fn environment() -> Result<Vec<u8>, HostError> {
+    let (mut count, mut len) = (0, 0);
+    // SAFETY: `count` and `len` outlive the call.
+    let status = unsafe { raw::environ_sizes_get(&raw mut count, &raw mut len) };
+    HostError::check("environ_sizes_get", status)?;
+    let (mut variables, mut data) = (vec![null_mut(); count], vec![0; len]);
+    // SAFETY: there is room for as many pointers and bytes as the host has just said.
+    let status = unsafe { raw::environ_get(variables.as_mut_ptr(), data.as_mut_ptr()) };
+    HostError::check("environ_get", status).map(|()| data)
 }
 
 /// Turns the status "not found" into `None`.

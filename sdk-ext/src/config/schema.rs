@@ -33,7 +33,7 @@ use std::ops::RangeInclusive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
-use super::{Percent, Rules, Size, duration, percent, size};
+use super::{Percent, Rules, Secret, Size, duration, percent, secret, size};
 use crate::matching::Matcher;
 
 /// The schema of a [`std::time::Duration`] in a config; `schemars` has another one for that type.
@@ -184,6 +184,19 @@ impl JsonSchema for Percent {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         text(percent::PATTERN)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let variable = ObjectSchema::new(generator)
+            .required_with("env", "The name of a variable of the VM's environment.", |_| text(secret::NAME_PATTERN))
+            .build();
+        json_schema!({"anyOf": [{"type": "string", "minLength": 1}, variable]})
     }
 }
 

@@ -23,8 +23,10 @@ impl FromFields for Config {
         let timeout = object.optional::<time::Duration>("timeout");
         let limit = object.optional::<Size>("limit");
         let policy = object.optional_with("policy", |node| node.one_of(&[("respect", ()), ("ignore", ())]));
+        let secret = object.optional::<Secret>("secret");
         let read = rules.is_some() && default.is_some() && client_ip.is_some() && key.is_some();
-        (read && timeout.is_some() && limit.is_some() && policy.is_some()).then_some(Self)
+        let read = read && timeout.is_some() && limit.is_some();
+        (read && policy.is_some() && secret.is_some()).then_some(Self)
     }
 }
 
@@ -48,6 +50,7 @@ impl JsonSchema for Config {
             .optional::<Duration>("timeout", "How long to wait.")
             .optional::<Size>("limit", "How much to read.")
             .optional_with("policy", "What a parent decides.", |_| one_of(&["respect", "ignore"]))
+            .optional::<Secret>("secret", "What nobody else knows.")
             .build()
     }
 }
@@ -99,6 +102,8 @@ fn accepted() -> Vec<Value> {
         with(json!({"client_ip": {"trusted_cidrs": ["10.0.0.0/8", "::1", "2001:db8::/32"]}})),
         with(json!({"timeout": "0ms", "limit": "999999999GiB", "policy": "ignore"})),
         with(json!({"timeout": "999999999999d", "limit": "0B"})),
+        with(json!({"secret": "s3cret"})),
+        with(json!({"secret": {"env": "KEY"}})),
         with_match(json!({"path": {"exact": "/"}, "methods": ["GET", "M-SEARCH"], "hosts": ["a", "*.a-b.c", "[::1]"]})),
         with_match(json!({"path": {"prefix": "/a%20b/"}, "client_ip": ["1.2.3.4"]})),
         with_match(json!({"path": {"regex": "/[a-z]+"}})),
@@ -139,6 +144,12 @@ fn refused() -> Vec<Value> {
         with(json!({"client_ip": {"ipv6_prefix": 129}})),
         with(json!({"policy": "respct"})),
         with(json!({"policy": 1})),
+        with(json!({"secret": ""})),
+        with(json!({"secret": 1})),
+        with(json!({"secret": {}})),
+        with(json!({"secret": {"env": "A-B"}})),
+        with(json!({"secret": {"env": "9"}})),
+        with(json!({"secret": {"env": "KEY", "or": "x"}})),
         with(json!({"key": {"header": "x"}})),
     ];
     let samples = [json!(10), json!("10"), json!("101%"), json!(".5%"), json!("1e1%"), json!("10 %"), json!(null)];
