@@ -57,6 +57,7 @@ fn filter_configs(value: &Value) -> Vec<(&str, &Value)> {
         Value::Object(object) => {
             let own = object.get("configuration").and_then(|configuration| configuration.get("value"));
             let module = object.get("vm_config").and_then(Value::as_str).unwrap_or_default();
+            let module = module.split(' ').next().unwrap_or_default();
             own.map(|config| (module, config)).into_iter().chain(object.values().flat_map(filter_configs)).collect()
         }
         Value::Array(items) => items.iter().flat_map(filter_configs).collect(),

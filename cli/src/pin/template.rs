@@ -1,6 +1,7 @@
 //! A template: an Envoy config with `vm_config: !pin MODULE` where a module is loaded and `stats_tags: !pin labels` in
-//! its `stats_config`. Everything else, comments included, is kept as it is, but for the lines between
-//! `# !pin remote only` and `# !pin end`, which only a config with remote code needs.
+//! its `stats_config`. `vm_config: !pin MODULE env NAME...` hands these variables of Envoy's own environment on to the module.
+//! Everything else, comments included, is kept as it is, but for the lines between `# !pin remote only` and `# !pin end`,
+//! which only a config with remote code needs.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -103,9 +104,14 @@ pub(super) fn render(template: &str, releases: Releases, variant: Variant, lock:
                 config.push_str(text);
                 config.push('\n');
             }
-            Line::Module { indent, name } => {
+            Line::Module { indent, name, variables } => {
                 let module = lock.module(name).with_context(|| unknown_module(number, name, lock))?;
-                push_indented(&mut config, indent, &vm_config(module, releases, variant));
+                ensure!(
+                    variables.is_empty() || reads_environment(module),
+                    "line {number}: `{name}` reads no environment; leave out `env {}`",
+                    variables.join(" ")
+                );
+                push_indented(&mut config, indent, &vm_config(module, &variables, releases, variant));
             }
             Line::Labels { indent } => push_indented(&mut config, indent, &stats_tags(lock)),
         }
@@ -118,7 +124,7 @@ pub(super) fn render(template: &str, releases: Releases, variant: Variant, lock:
 
 enum Line<'a> {
     Text,
-    Module { indent: &'a str, name: &'a str },
+    Module { indent: &'a str, name: &'a str, variables: Vec<&'a str> },
     Labels { indent: &'a str },
     RemoteOnly,
     End,
@@ -131,12 +137,19 @@ impl<'a> Line<'a> {
         }
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
-            ["vm_config:", DIRECTIVE, name] => Ok(Self::Module { indent: indent_of(line), name }),
+            ["vm_config:", DIRECTIVE, name] => {
+                Ok(Self::Module { indent: indent_of(line), name, variables: Vec::new() })
+            }
+            ["vm_config:", DIRECTIVE, name, "env", ref variables @ ..]
+                if variables.iter().all(|name| is_variable(name)) =>
+            {
+                Ok(Self::Module { indent: indent_of(line), name, variables: variables.to_vec() })
+            }
             ["stats_tags:", DIRECTIVE, "labels"] => Ok(Self::Labels { indent: indent_of(line) }),
             ["#", DIRECTIVE, "remote", "only"] => Ok(Self::RemoteOnly),
             ["#", DIRECTIVE, "end"] => Ok(Self::End),
             _ => bail!(
-                "`{}` is none of `vm_config: {DIRECTIVE} MODULE`, `stats_tags: {DIRECTIVE} labels`, `# {DIRECTIVE} remote only` and `# {DIRECTIVE} end`",
+                "`{}` is none of `vm_config: {DIRECTIVE} MODULE`, `vm_config: {DIRECTIVE} MODULE env NAME...`, `stats_tags: {DIRECTIVE} labels`, `# {DIRECTIVE} remote only` and `# {DIRECTIVE} end`",
                 line.trim()
             ),
         }
@@ -153,8 +166,18 @@ fn unknown_module(line: u32, name: &str, lock: &Lock) -> String {
     format!("line {line}: the lock has no module `{name}`, it has {}", known.join(", "))
 }
 
+/// The name of an environment variable, which YAML takes as it is.
+fn is_variable(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    first && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn reads_environment(module: &Module) -> bool {
+    module.host_functions().any(|function| function == "environ_get")
+}
+
 /// The field `vm_config` and, beside it or within, the list of capabilities.
-fn vm_config(module: &Module, releases: Releases, variant: Variant) -> String {
+fn vm_config(module: &Module, variables: &[&str], releases: Releases, variant: Variant) -> String {
     let mut text = format!(
         "\
 vm_config:
@@ -168,12 +191,26 @@ vm_config:
         size = module.size,
     );
     push_indented(&mut text, "    ", &variant.code(module));
+    if !variables.is_empty() {
+        push_indented(&mut text, "  ", &environment(variables));
+    }
     let indent = match releases {
         Releases::Since1_36 => "",
         Releases::Since1_40 => "  ",
     };
     push_indented(&mut text, indent, &capabilities(module));
     text
+}
+
+fn environment(variables: &[&str]) -> String {
+    format!(
+        "\
+environment_variables:
+  # from Envoy's own environment; a config that names one which is not set there is refused
+  host_env_keys: [{}]
+",
+        variables.join(", ")
+    )
 }
 
 fn capabilities(module: &Module) -> String {
@@ -243,6 +280,31 @@ a: 1 # why
     }
 
     #[test]
+    fn variables_of_the_environment_are_handed_on_by_name() {
+        let mut module = lock().modules()[0].clone();
+        let import =
+            |name: &str| Import { module: "wasi_snapshot_preview1".into(), name: name.into(), callers: Vec::new() };
+        module.imports.extend([import("environ_get"), import("environ_sizes_get")]);
+        let lock = Lock::new(vec![module]);
+        for (releases, variant) in [(Releases::Since1_40, Variant::Remote), (Releases::Since1_36, Variant::Local)] {
+            let config = render("  vm_config: !pin probe env A_KEY B2\n", releases, variant, &lock).unwrap();
+            assert!(config.contains("\n    environment_variables:\n      # from"), "{config}");
+            assert!(config.contains("\n      host_env_keys: [A_KEY, B2]\n"), "{config}");
+            assert!(config.contains("\n      environ_get: {}\n"), "{config}");
+            let config = render("  vm_config: !pin probe\n", releases, variant, &lock).unwrap();
+            assert!(!config.contains("environment_variables"), "{config}");
+        }
+    }
+
+    #[test]
+    fn variables_for_a_module_that_reads_none_are_refused() {
+        assert_eq!(
+            refusal("vm_config: !pin probe env A_KEY"),
+            "line 1: `probe` reads no environment; leave out `env A_KEY`"
+        );
+    }
+
+    #[test]
     fn older_releases_have_the_capabilities_beside_the_module() {
         let config = render("  vm_config: !pin probe\n", Releases::Since1_36, Variant::Local, &lock()).unwrap();
         let list =
@@ -292,6 +354,9 @@ a: 1 # why
             "vm_config: !pin",
             "# !pin remote onyl",
             "vm_config: {a: !pin probe}",
+            "vm_config: !pin probe A_KEY",
+            "vm_config: !pin probe env A-KEY",
+            "vm_config: !pin probe env 9",
             "stats_tags: !pin probe",
         ] {
             assert!(refusal(template).contains("is none of `vm_config: !pin MODULE`"), "{template}");
