@@ -24,6 +24,7 @@ pub mod envoy;
 pub mod grpc;
 pub mod http1;
 pub mod http2;
+pub mod idp;
 pub mod interrupt;
 pub mod load;
 mod message;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use collector::{Collector, Export};
 pub use envoy::Envoy;
+pub use idp::Idp;
 pub use message::{Echo, EchoBody, Field, Headers, Request, Response};
 pub use module_server::{ModuleServer, sha256};
 /// OTLP as its authors define it.

@@ -1,13 +1,15 @@
 //! An upstream that answers with what it received, or with what it was told to answer.
 //!
 //! It speaks HTTP/1.1 and HTTP/2 with prior knowledge on one port. A request directs its answer by `x-upstream-*`
-//! headers (see [`Answer::from_headers`]); [`Upstream::on`] directs all requests of a path. With a delay it is a callout server.
+//! headers (see [`Answer::from_headers`]); [`Upstream::on`] and [`Upstream::on_each`] direct all requests of a path. With a delay
+//! it is a callout server.
 
 mod answer;
 mod http1;
 mod http2;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -60,7 +62,15 @@ pub struct Received {
 #[derive(Debug, Default)]
 struct Log {
     received: Mutex<Requests>,
-    answers: Mutex<BTreeMap<String, Answer>>,
+    answers: Mutex<BTreeMap<String, Plan>>,
+}
+
+/// How a request is answered.
+#[derive(Clone)]
+enum Plan {
+    Given(Answer),
+    /// By what a function makes of the whole request.
+    Made(Arc<dyn Fn(&Received) -> Answer + Send + Sync>),
 }
 
 /// The requests in the order in which their headers came; a request's place is how many came before it.
@@ -94,7 +104,13 @@ impl Upstream {
 
     /// Answers all requests of this path (without the query) like this, unless the request itself directs its answer.
     pub fn on(&self, path: &str, answer: Answer) {
-        lock(&self.log.answers).insert(path.to_owned(), answer);
+        lock(&self.log.answers).insert(path.to_owned(), Plan::Given(answer));
+    }
+
+    /// Answers all requests of this path (without the query) by what `answer` makes of them, once they have come whole,
+    /// whatever their headers say.
+    pub fn on_each(&self, path: &str, answer: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
+        lock(&self.log.answers).insert(path.to_owned(), Plan::Made(Arc::new(answer)));
     }
 
     /// Remembers only the last `limit` requests, more than come at once; otherwise it remembers all.
@@ -144,15 +160,26 @@ impl Upstream {
 // === impl Log ===
 
 impl Log {
-    /// Notes a request whose headers have come, and gives its place and the answer that it asks for.
-    fn begin(&self, request: Received) -> (usize, Answer) {
+    /// Notes a request whose headers have come, and gives its place and how it is to be answered.
+    fn begin(&self, request: Received) -> (usize, Plan) {
         let by_path = lock(&self.answers).get(without_query(&request.path)).cloned();
-        let answer = match Answer::from_headers(&request.headers) {
-            Ok(Some(answer)) => answer,
-            Ok(None) => by_path.unwrap_or_default(),
-            Err(error) => Answer::with_status(400).body(format!("{error:#}")),
+        let plan = match (by_path, Answer::from_headers(&request.headers)) {
+            (Some(Plan::Made(answer)), _) => Plan::Made(answer),
+            (_, Ok(Some(answer))) => Plan::Given(answer),
+            (by_path, Ok(None)) => by_path.unwrap_or_default(),
+            (_, Err(error)) => Plan::Given(Answer::with_status(400).body(format!("{error:#}"))),
         };
-        (lock(&self.received).push(request), answer)
+        (lock(&self.received).push(request), plan)
+    }
+
+    /// The answer to a request that has come as far as the plan asks for.
+    fn answer(&self, place: usize, plan: Plan) -> Answer {
+        let answer = match plan {
+            Plan::Given(answer) => return answer,
+            Plan::Made(answer) => answer,
+        };
+        let request = lock(&self.received).get(place).cloned();
+        request.map_or_else(|| Answer::with_status(500), |request| answer(&request))
     }
 
     fn data(&self, place: usize, data: &[u8]) {
@@ -182,6 +209,29 @@ impl Log {
         let received = lock(&self.received);
         let echo = received.get(place).map(|request| request.echo(place + 1));
         serde_json::to_vec(&echo).unwrap_or_default()
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn is_early(&self) -> bool {
+        matches!(self, Self::Given(answer) if answer.is_early())
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::Given(Answer::default())
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(answer) => answer.fmt(formatter),
+            Self::Made(_) => formatter.write_str("Made(..)"),
+        }
     }
 }
 

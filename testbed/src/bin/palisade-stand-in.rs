@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use palisade_testbed::{Collector, ModuleServer, Request, Upstream, http1, interrupt};
+use palisade_testbed::{Collector, Idp, ModuleServer, Request, Upstream, http1, interrupt};
 
 /// A part of a mesh, until SIGINT or SIGTERM.
 #[derive(Debug, Parser)]
@@ -30,6 +30,11 @@ enum Command {
     },
     /// A collector of OTLP over HTTP that counts spans; GET /spans says how many.
     Collector {
+        /// The address to listen on.
+        listen: SocketAddr,
+    },
+    /// An identity provider: a key set, token introspection, and requests that say what it answers (see the testbed's `Idp`).
+    Idp {
         /// The address to listen on.
         listen: SocketAddr,
     },
@@ -71,6 +76,7 @@ fn run(command: Command) -> Result<()> {
             collector.keep(0);
             serve(collector)
         }
+        Command::Idp { listen } => serve(Idp::bind(listen)?),
         Command::Get { server, path, quiet } => get(server, &path, quiet),
     }
 }

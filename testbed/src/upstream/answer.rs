@@ -39,6 +39,12 @@ impl Answer {
         Self { status: Some(status), ..Self::default() }
     }
 
+    /// With another status.
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
     /// With one more header line.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.push(name, value);
@@ -97,6 +103,7 @@ impl Answer {
     /// | `x-upstream-status: 503` | the status |
     /// | `x-upstream-header: name: value` | a header line; may be repeated |
     /// | `x-upstream-body: text` | the body instead of the echo |
+    /// | `x-upstream-body-bytes: 10` | a body of so many bytes, `x` each |
     /// | `x-upstream-chunk-bytes: 10` | the body in pieces of that size |
     /// | `x-upstream-chunk-pause-ms: 5` | the pause after each piece |
     /// | `x-upstream-trailer: name: value` | a trailer line; may be repeated |
@@ -120,6 +127,7 @@ impl Answer {
             "status" => self.status = Some(number(value)?),
             "header" => push_line(&mut self.headers, value)?,
             "body" => self.body = Some(value.to_vec()),
+            "body-bytes" => self.body = Some(vec![b'x'; number(value)?]),
             "chunk-bytes" => self.chunk = Some(number::<usize>(value)?.max(1)),
             "chunk-pause-ms" => self.chunk_pause = Duration::from_millis(number(value)?),
             "trailer" => push_line(&mut self.trailers, value)?,
@@ -131,7 +139,7 @@ impl Answer {
         Ok(())
     }
 
-    pub(super) fn status(&self) -> u16 {
+    pub(super) fn status_code(&self) -> u16 {
         self.status.unwrap_or(200)
     }
 
@@ -144,7 +152,7 @@ impl Answer {
         head
     }
 
-    pub(super) fn given_body(&self) -> Option<&[u8]> {
+    pub(crate) fn given_body(&self) -> Option<&[u8]> {
         self.body.as_deref()
     }
 

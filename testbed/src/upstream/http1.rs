@@ -16,10 +16,11 @@ pub(super) async fn serve(mut stream: TcpStream, connection: usize, log: &Log) -
         if let Event::Head(Head { start: Start::Request { method, target }, headers }) = event {
             let authority = authority_of(&headers);
             let received = Received { authority, headers, ..Received::new(&method, &target, "HTTP/1.1", connection) };
-            let (place, answer) = log.begin(received);
-            if !answer.is_early() {
+            let (place, plan) = log.begin(received);
+            if !plan.is_early() {
                 read_body(&mut stream, &mut decoder, log, place).await?;
             }
+            let answer = log.answer(place, plan);
             answer.wait().await;
             let body = log.body(place, &answer);
             if !write(&mut stream, &answer, &body, &method).await? {
@@ -66,7 +67,7 @@ async fn write(stream: &mut TcpStream, answer: &Answer, body: &[u8], method: &st
     if answer.resets_at(Reset::BeforeHeaders) {
         return Ok(false);
     }
-    let bodyless = method == "HEAD" || matches!(answer.status(), 204 | 304);
+    let bodyless = method == "HEAD" || matches!(answer.status_code(), 204 | 304);
     let mut bytes = head(answer, body, bodyless);
     if bodyless || answer.resets_at(Reset::AfterHeaders) {
         stream.write_all(&bytes).await?;
@@ -89,11 +90,11 @@ async fn write(stream: &mut TcpStream, answer: &Answer, body: &[u8], method: &st
 }
 
 fn head(answer: &Answer, body: &[u8], bodyless: bool) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 {} Answer\r\n", answer.status()).into_bytes();
+    let mut bytes = format!("HTTP/1.1 {} Answer\r\n", answer.status_code()).into_bytes();
     write_lines(&mut bytes, &answer.head());
     if answer.is_chunked() && !bodyless {
         bytes.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    } else if !matches!(answer.status(), 204 | 304) {
+    } else if !matches!(answer.status_code(), 204 | 304) {
         bytes.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");

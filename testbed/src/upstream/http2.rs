@@ -38,10 +38,11 @@ async fn exchange(
         headers: from_map(&head.headers),
         ..Received::new(head.method.as_str(), path, "HTTP/2", connection)
     };
-    let (place, answer) = log.begin(received);
-    if !answer.is_early() {
+    let (place, plan) = log.begin(received);
+    if !plan.is_early() {
         read_body(&mut body, log, place).await?;
     }
+    let answer = log.answer(place, plan);
     tokio::select! {
         () = answer.wait() => {}
         Ok(_) = poll_fn(|context| respond.poll_reset(context)) => {
@@ -73,12 +74,12 @@ async fn read_body(body: &mut RecvStream, log: &Log, place: usize) -> Result<()>
 }
 
 async fn write(respond: &mut SendResponse<Bytes>, answer: &Answer, body: &[u8], to_head: bool) -> Result<()> {
-    let bodyless = to_head || answer.is_headers_only() || matches!(answer.status(), 204 | 304);
-    let mut head = Response::builder().status(answer.status());
+    let bodyless = to_head || answer.is_headers_only() || matches!(answer.status_code(), 204 | 304);
+    let mut head = Response::builder().status(answer.status_code());
     for (name, value) in answer.head().iter() {
         head = head.header(name, value);
     }
-    if !answer.is_chunked() && !answer.is_headers_only() && !matches!(answer.status(), 204 | 304) {
+    if !answer.is_chunked() && !answer.is_headers_only() && !matches!(answer.status_code(), 204 | 304) {
         head = head.header("content-length", body.len());
     }
     let mut stream = respond.send_response(head.body(())?, bodyless)?;
