@@ -3,6 +3,7 @@
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
 use palisade_testbed::{Request, http1, load};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SigningKey};
 use std::time::Duration;
 
 #[test]
@@ -30,6 +31,38 @@ fn a_filter_uses_the_host_and_nothing_is_refused() {
     assert!(mesh.envoy.log().contains("probe 0.1.0: plugin \"probe\" takes up configuration sha256:"));
     assert!(mesh.envoy.log().contains("the probe writes a line"));
     assert!(mesh.envoy.log().contains("the probe writes a debug line"), "the module follows the host's level");
+}
+
+/// What the probe says of a signature of "what was signed".
+fn verified(mesh: &Mesh, hash: &str, key: &[u8], signature: &[u8]) -> String {
+    let request = Request::get("/signature").header("x-hash", hash).header("x-text", "what was signed");
+    let request = request.header("x-key", hex::encode(key)).header("x-signature", hex::encode(signature));
+    http1::exchange(mesh.addr(), &request).unwrap().text()
+}
+
+#[test]
+fn the_host_verifies_signatures() {
+    let mesh = Mesh::start(false).unwrap();
+    for (hash, algorithm) in [("sha256", &PKCS_ECDSA_P256_SHA256), ("sha384", &PKCS_ECDSA_P384_SHA384)] {
+        let [signer, other] = [(); 2].map(|()| KeyPair::generate_for(algorithm).unwrap());
+        let (key, signature) = (signer.subject_public_key_info(), signer.sign(b"what was signed").unwrap());
+        assert_eq!(verified(&mesh, hash, &key, &signature), "true", "{hash}");
+        let mut bad = signature.clone();
+        *bad.last_mut().unwrap() ^= 1;
+        assert_eq!(verified(&mesh, hash, &key, &bad), "false", "{hash}");
+        assert_eq!(verified(&mesh, hash, &key, b""), "false", "{hash}");
+        assert_eq!(verified(&mesh, "sha512", &key, &signature), "false", "{hash}");
+        assert_eq!(verified(&mesh, hash, &other.subject_public_key_info(), &signature), "false", "{hash}");
+        assert_eq!(verified(&mesh, hash, &key[1..], &signature), "false", "{hash}");
+        assert_eq!(verified(&mesh, hash, b"", &signature), "false", "{hash}");
+    }
+}
+
+#[test]
+fn a_signature_that_the_host_may_not_verify_is_an_error() {
+    let mesh = Setup::new(Guest::Probe).withhold("proxy_call_foreign_function").start().unwrap();
+    let error = "the host answered proxy_call_foreign_function(verify_signature) with InternalFailure";
+    assert_eq!(verified(&mesh, "sha256", b"key", b"signature"), error);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod inspection;
 mod labels;
 mod memory;
 mod mesh;
+mod secrets;
 mod together;
 mod updates;
 mod waiting;

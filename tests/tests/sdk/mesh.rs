@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     upstream_http2: bool,
     dynamic: bool,
     withheld: Option<&'static str>,
+    configuration: Value,
+    environment: Value,
     shows_labels: bool,
     listener: Value,
     manager: Value,
@@ -64,6 +66,8 @@ impl Setup {
             upstream_http2: false,
             dynamic: false,
             withheld: None,
+            configuration: json!({}),
+            environment: json!({}),
             shows_labels: false,
             listener: json!({}),
             manager: json!({}),
@@ -103,6 +107,18 @@ impl Setup {
     /// With a capability list that holds all that the guest's module imports and exports but this.
     pub(crate) fn withhold(mut self, capability: &'static str) -> Self {
         self.withheld = Some(capability);
+        self
+    }
+
+    /// With these fields of the guest's configuration.
+    pub(crate) fn configuration(mut self, fields: Value) -> Self {
+        self.configuration = fields;
+        self
+    }
+
+    /// With these variables in the environment of the guest's VM.
+    pub(crate) fn environment(mut self, variables: Value) -> Self {
+        self.environment = variables;
         self
     }
 
@@ -195,6 +211,8 @@ impl Setup {
 
     fn plugin(&self) -> Result<Value> {
         let built = self.guest.built()?;
+        let mut configuration = self.guest.configuration();
+        add(&mut configuration, &self.configuration);
         let mut plugin = json!({
             "name": self.guest.name(),
             "failure_policy": self.failure_policy,
@@ -203,10 +221,11 @@ impl Setup {
                 "vm_id": self.guest.name(),
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": {"local": {"filename": built.path}},
+                "environment_variables": {"key_values": self.environment},
             },
             "configuration": {
                 "@type": "type.googleapis.com/google.protobuf.Struct",
-                "value": self.guest.configuration(),
+                "value": configuration,
             },
         });
         if let Some(withheld) = self.withheld {

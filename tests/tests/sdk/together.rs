@@ -71,3 +71,23 @@ fn a_call_that_one_exchange_began_is_finished_by_another() {
         assert_eq!(finishes.response().unwrap().text(), outcome);
     }
 }
+
+/// Catches a notice that wakes one exchange only, and one that is kept for whoever comes later.
+#[test]
+fn all_exchanges_that_wait_for_an_event_go_on_when_it_happens() {
+    const WAITING: usize = 20;
+    let mesh = Mesh::start(false).unwrap();
+    let mut connection = http2::Connection::open(mesh.addr()).unwrap();
+    let mut open = |path: &str| connection.open_stream(&Request::get(path), true).unwrap();
+    let mut gone = open("/event/wait?600000");
+    let streams: Vec<_> = (0..WAITING).map(|_| open("/event/wait?600000")).collect();
+    let active = "http.ingress.downstream_rq_active";
+    mesh.envoy.wait_for_stat(active, |active| active == WAITING as u64 + 1, Duration::from_secs(15)).unwrap();
+    gone.reset(h2::Reason::CANCEL);
+    mesh.envoy.wait_for_stat(active, |active| active == WAITING as u64, Duration::from_secs(15)).unwrap();
+    assert_eq!(open("/event/notify").response().unwrap().status, 200);
+    for stream in streams {
+        assert_eq!(stream.response().unwrap().text(), "true");
+    }
+    assert_eq!(open("/event/wait?50").response().unwrap().text(), "false");
+}

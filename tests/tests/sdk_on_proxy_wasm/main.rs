@@ -33,6 +33,8 @@ mod labels;
 mod memory;
 #[path = "../sdk/mesh.rs"]
 mod mesh;
+#[path = "../sdk/secrets.rs"]
+mod secrets;
 #[path = "../sdk/together.rs"]
 mod together;
 #[path = "../sdk/updates.rs"]

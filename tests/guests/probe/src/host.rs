@@ -1,8 +1,10 @@
-//! Abilities of the host that need no waiting: shared data, metrics, clock, randomness, properties, filter state.
+//! Abilities of the host that need no waiting: shared data, metrics, clock, randomness, properties, filter state,
+//! signatures, the environment.
 
 use crate::Probe;
 use palisade_sdk::matching::{Attributes, ClientIp};
 use palisade_sdk::random::{Seed, SeededMap, fill, generator};
+use palisade_sdk::signature::{Hash, verify};
 use palisade_sdk::{Reply, Request, UpdateError, labels, now};
 use std::time::Duration;
 
@@ -61,6 +63,28 @@ impl Probe {
         let counted = counted.try_into().map_or(0, u64::from_le_bytes);
         Err(Reply::new(200, "probe_count").body(counted.to_string()))
     }
+}
+
+impl Probe {
+    /// The configuration's secret: its bytes and what a log would have of it.
+    pub(crate) fn secret(&self) -> String {
+        let bytes = self.config.secret.as_ref().map(|secret| String::from_utf8_lossy(secret.expose()));
+        format!("{bytes:?} {:?}", self.config.secret)
+    }
+}
+
+/// What the host says of a signature; it and its key are headers, in hexadecimal.
+pub(crate) fn signature(request: &Request<Probe>) -> Result<(), Reply> {
+    let bytes = |name| Ok::<_, Reply>(hex::decode(request.header(name)?.unwrap_or_default()).unwrap_or_default());
+    let hash = match request.header("x-hash")?.as_deref() {
+        Some(b"sha384") => Hash::Sha384,
+        Some(b"sha512") => Hash::Sha512,
+        _ => Hash::Sha256,
+    };
+    let text = request.header("x-text")?.unwrap_or_default();
+    let outcome = verify(hash, &bytes("x-key")?, &bytes("x-signature")?, &text);
+    let text = outcome.map_or_else(|error| error.to_string(), |verified| verified.to_string());
+    Err(Reply::new(200, "probe_signature").body(text))
 }
 
 fn one_more(old: Option<&[u8]>) -> Vec<u8> {

@@ -10,11 +10,11 @@ mod host;
 mod together;
 
 use futures_util::future::join3;
-use palisade_sdk::config::{ConfigErrors, FromFields, Object};
+use palisade_sdk::config::{ConfigErrors, FromFields, Object, Secret};
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    CallError, Counter, Exchange, Filter, GrpcAnswer, GrpcError, Handle, OnFailure, Phases, Plugin, Reply, Request,
-    SharedKey, labels, phases,
+    CallError, Counter, Event, Exchange, Filter, GrpcAnswer, GrpcError, Handle, OnFailure, Phases, Plugin, Reply,
+    Request, SharedKey, labels, phases,
 };
 use std::time::Duration;
 use together::{SharedCall, SingleFlight};
@@ -27,6 +27,7 @@ pub struct Probe {
     flight: SingleFlight<Result<u16, CallError>>,
     grpc_flight: SingleFlight<Result<GrpcAnswer, GrpcError>>,
     shared_call: SharedCall,
+    event: Event,
     plugin: Plugin,
 }
 
@@ -36,13 +37,16 @@ pub struct Config {
     callouts: String,
     /// What distinguishes this configuration from another.
     label: String,
+    /// What nobody else knows.
+    secret: Option<Secret>,
 }
 
 impl FromFields for Config {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let callouts = object.required("callouts");
         let label = object.required("label");
-        Some(Self { callouts: callouts?, label: label? })
+        let secret = object.optional("secret");
+        Some(Self { callouts: callouts?, label: label?, secret: secret? })
     }
 }
 
@@ -77,6 +81,7 @@ impl Filter for Probe {
             flight: SingleFlight::default(),
             grpc_flight: SingleFlight::default(),
             shared_call: SharedCall::default(),
+            event: Event::default(),
             plugin,
         })
     }
@@ -89,6 +94,10 @@ impl Filter for Probe {
             "/label" => self.label(request).await,
             "/host" => self.host(&request),
             "/count" => self.count(),
+            "/secret" => Err(Reply::new(200, "probe_secret").body(self.secret())),
+            "/signature" => host::signature(&request),
+            "/event/wait" => self.wait_for_event(&request).await,
+            "/event/notify" => self.notify(),
             "/memory" => Err(Reply::new(200, "probe_memory").body(host::memory_pages().to_string())),
             "/panic" => panics(),
             "/headers" => headers(request).await,

@@ -61,6 +61,19 @@ impl Probe {
         Err(Reply::new(200, "probe_flight").body(format!("{value:?}")))
     }
 
+    /// Answers whether the event has happened within the milliseconds of the query.
+    pub(crate) async fn wait_for_event(&self, request: &Request<Self>) -> Result<(), Reply> {
+        let at_most = Duration::from_millis(query(request)?.parse().unwrap_or_default());
+        let happened = self.event.wait(request.handle(), at_most).await?;
+        Err(Reply::new(200, "probe_event").body(happened.to_string()))
+    }
+
+    /// Lets the event happen.
+    pub(crate) fn notify(&self) -> Result<(), Reply> {
+        self.event.notify();
+        Err(Reply::new(200, "probe_event"))
+    }
+
     /// Answers with the outcome of a call that may be another exchange's.
     pub(crate) async fn shared_call(&self, request: &Request<Self>) -> Result<(), Reply> {
         let handle = request.handle().clone();
