@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api_key;
+pub mod basic;
 pub mod lru;
 pub mod method;
 pub mod request;

@@ -25,6 +25,11 @@ impl Percent {
     /// All: `100%`.
     pub const ALL: Self = Self { numerator: 100, denominator: 100 };
 
+    /// So many percent, and 100 at most.
+    pub const fn whole(percent: u8) -> Self {
+        Self { numerator: if percent < 100 { percent as u128 } else { 100 }, denominator: 100 }
+    }
+
     /// The upper part of the share.
     pub const fn numerator(self) -> u128 {
         self.numerator
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(share("0.000000000000000001%"), Some((1, 100_000_000_000_000_000_000)));
         assert_eq!(parse("100%"), Some(Percent::ALL));
         assert_eq!(parse("100.000%"), Some(Percent::ALL));
+        assert_eq!(parse("10%"), Some(Percent::whole(10)));
         assert_eq!(parse("00.0%"), Some(Percent::ZERO));
         assert_eq!(parse("10.50%"), parse("10.5%"));
     }

@@ -1,0 +1,187 @@
+//! API keys: a client is who knows one of the keys whose digests the configuration lists.
+
+use std::fmt;
+use std::time::Duration;
+
+use palisade_sdk::{
+    Plugin,
+    config::{ConfigErrors, FromFields, Node, Object},
+    matching::Field,
+    random::{Seed, SeededMap},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    method::{Attempt, Identity, Refusal},
+    request::{Head, Removal, Sources},
+};
+
+mod date;
+#[cfg(feature = "schema")]
+mod schema;
+
+/// The method's name.
+pub const NAME: &str = "api_key";
+
+/// How long a key may be, in bytes: nobody makes the filter hash more for him.
+const LONGEST_KEY: usize = 1_024;
+
+type KeyDigest = [u8; 32];
+
+/// Where keys stand in a request, and whose they are.
+#[derive(Clone)]
+pub struct ApiKeyConfig {
+    from: Sources,
+    clients: Vec<(KeyDigest, Client)>,
+    hide_credentials: bool,
+}
+
+/// Whose a key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Client {
+    id: String,
+    /// The key counts until then, as the time since the Unix epoch.
+    not_after: Option<Duration>,
+}
+
+/// The method itself.
+pub struct ApiKey {
+    from: Sources,
+    /// Looked up by a digest that no client can aim at: the time that a look-up takes tells nothing of a key.
+    clients: SeededMap<KeyDigest, Client>,
+    hide_credentials: bool,
+}
+
+// === impl ApiKey ===
+
+impl ApiKey {
+    /// The method that a configuration describes.
+    ///
+    /// # Errors
+    ///
+    /// The host gives no randomness.
+    pub fn new(config: ApiKeyConfig, _plugin: &Plugin) -> Result<Self, ConfigErrors> {
+        let seed = Seed::new().map_err(|error| ConfigErrors::new(NAME, error.to_string()))?;
+        Ok(Self::seeded(config, seed))
+    }
+
+    fn seeded(config: ApiKeyConfig, seed: Seed) -> Self {
+        let ApiKeyConfig { from, clients: known, hide_credentials } = config;
+        let mut clients = SeededMap::with_hasher(seed);
+        clients.extend(known);
+        Self { from, clients, hide_credentials }
+    }
+
+    /// Looks for a key in the request.
+    pub fn attempt(&self, head: Head<'_>) -> Attempt {
+        self.attempt_at(head, palisade_sdk::now)
+    }
+
+    fn attempt_at<E>(&self, head: Head<'_>, now: impl FnOnce() -> Result<Duration, E>) -> Attempt {
+        let key = match self.from.read(head) {
+            Field::Absent => return Attempt::Absent,
+            Field::Many => return refused(401, "multiple_credentials"),
+            Field::One(key) if key.is_empty() || key.len() > LONGEST_KEY => {
+                return refused(401, "malformed_credential");
+            }
+            Field::One(key) => key,
+        };
+        let digest: KeyDigest = Sha256::digest(&key).into();
+        let Some(client) = self.clients.get(&digest) else { return refused(401, "unknown_key") };
+        if let Some(not_after) = client.not_after {
+            match now() {
+                Ok(now) if now <= not_after => {}
+                Ok(_) => return refused(401, "expired_key"),
+                Err(_) => return refused(503, "clock_unavailable"),
+            }
+        }
+        Attempt::Verified(Identity {
+            method: NAME,
+            provider: String::new(),
+            subject: client.id.clone(),
+            claims: serde_json::Map::new(),
+        })
+    }
+
+    /// Takes the keys out of the request, wherever they may stand, if the configuration wants that.
+    pub fn hide(&self, head: Head<'_>, removal: &mut Removal) {
+        if self.hide_credentials {
+            self.from.iter().for_each(|source| removal.add(source, head));
+        }
+    }
+}
+
+fn refused(status: u16, reason: &'static str) -> Attempt {
+    Attempt::Refused(Refusal { status, reason, error: None, retry_after: None })
+}
+
+// === impl ApiKeyConfig ===
+
+impl ApiKeyConfig {
+    /// The ids of all clients; one that has several keys comes more than once.
+    pub fn clients(&self) -> impl Iterator<Item = &str> {
+        self.clients.iter().map(|(_, client)| client.id.as_str())
+    }
+}
+
+impl FromFields for ApiKeyConfig {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let from = object.required("from");
+        let mut clients: Vec<(KeyDigest, Client)> = Vec::new();
+        let listed = object.required_with("clients", |node| {
+            node.non_empty_list(|node| {
+                let (digest, client) = node.object(client)?;
+                if clients.iter().any(|(known, _)| *known == digest) {
+                    return node.error("has the key of an earlier client");
+                }
+                clients.push((digest, client));
+                Some(())
+            })
+        });
+        let hide_credentials = object.optional("hide_credentials");
+        let (from, hide_credentials) = (from?, hide_credentials?.unwrap_or_default());
+        listed.map(|_| Self { from, clients, hide_credentials })
+    }
+}
+
+/// Without the digests of the keys.
+impl fmt::Debug for ApiKeyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients: Vec<_> = self.clients.iter().map(|(_, client)| client).collect();
+        f.debug_struct("ApiKeyConfig").field("from", &self.from).field("clients", &clients).finish_non_exhaustive()
+    }
+}
+
+fn client(object: &mut Object<'_>) -> Option<(KeyDigest, Client)> {
+    let id = object.required_with("id", id);
+    let digest = object.required_with("key_sha256", key_digest);
+    let not_after = object.optional_with("not_after", not_after);
+    Some((digest?, Client { id: id?, not_after: not_after? }))
+}
+
+fn id(node: Node<'_>) -> Option<String> {
+    const EXPECTED: &str = "the client's name: 1 to 128 characters of visible ASCII";
+    let id = node.text(EXPECTED)?;
+    match (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Some(id.to_owned()),
+        false => node.malformed(EXPECTED),
+    }
+}
+
+fn key_digest(node: Node<'_>) -> Option<KeyDigest> {
+    const EXPECTED: &str = "the SHA-256 digest of the key, 64 hexadecimal digits";
+    let text = node.text(EXPECTED)?;
+    let mut digest = KeyDigest::default();
+    match hex::decode_to_slice(text.strip_prefix("sha256:").unwrap_or(text), &mut digest) {
+        Ok(()) => Some(digest),
+        Err(_) => node.malformed(EXPECTED),
+    }
+}
+
+fn not_after(node: Node<'_>) -> Option<Duration> {
+    const EXPECTED: &str = "a date such as \"2027-01-01T00:00:00Z\"";
+    date::parse(node.text(EXPECTED)?).or_else(|| node.malformed(EXPECTED))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! Basic: users and passwords of an htpasswd file (RFC 7617).
+//!
+//! A password hash is made to cost time, and a worker that computes one serves nobody meanwhile. So good credentials are
+//! remembered, and a [budget](BasicConfig) says how many others are hashed.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Duration;
+
+use palisade_sdk::{
+    Counter, HostError, Plugin,
+    config::{ConfigErrors, FromConfig, FromFields, Node, Object, Percent, Size},
+    labels,
+    matching::Field,
+    metrics::Family,
+    random::{self, Seed},
+};
+
+use crate::{
+    method::{Attempt, Identity, Refusal},
+    request::{Head, Removal},
+};
+
+mod bcrypt;
+mod budget;
+mod credential;
+mod des_crypt;
+mod hash;
+mod htpasswd;
+mod md5_crypt;
+mod radix64;
+#[cfg(feature = "schema")]
+mod schema;
+mod sha_crypt;
+mod verifier;
+
+use budget::Budget;
+pub use credential::Credential;
+use hash::HashLimits;
+use htpasswd::Htpasswd;
+use verifier::{Randomness, Source, Verdict, Verifier};
+
+/// The method's name.
+pub const NAME: &str = "basic";
+
+/// The users, and what their passwords may cost a worker.
+pub struct BasicConfig {
+    realm: Option<String>,
+    file: Htpasswd,
+    hide_credentials: bool,
+    max_hashes_per_second: usize,
+    max_hash_share: Percent,
+    cache: Cache,
+}
+
+/// How many good credentials a worker remembers, and how long.
+struct Cache {
+    ttl: Duration,
+    entries: usize,
+}
+
+/// The method itself, in one worker.
+pub struct Basic {
+    hide_credentials: bool,
+    verifier: RefCell<Verifier>,
+    credentials: Family<Counter, 1>,
+}
+
+// === impl Basic ===
+
+impl Basic {
+    /// The method that a configuration describes.
+    ///
+    /// # Errors
+    ///
+    /// The host gives no randomness.
+    pub fn new(config: BasicConfig, plugin: &Plugin) -> Result<Self, ConfigErrors> {
+        let BasicConfig { file, hide_credentials, max_hashes_per_second, max_hash_share, cache, .. } = config;
+        for warning in &file.warnings {
+            log::warn!("basic.users.htpasswd: {warning}");
+        }
+        let randomness = randomness().map_err(|error| ConfigErrors::new(NAME, error.to_string()))?;
+        let budget = Budget::new(max_hashes_per_second, max_hash_share);
+        let verifier = Verifier::new(file.users, (cache.ttl, cache.entries), budget, randomness);
+        let credentials = plugin.counters("basic_credentials", labels!["verdict"]);
+        Ok(Self { hide_credentials, verifier: RefCell::new(verifier), credentials })
+    }
+
+    /// Looks at the request's `authorization`.
+    pub fn attempt(&self, head: Head<'_>) -> Attempt {
+        let (attempt, verdict) = attempt(&mut self.verifier.borrow_mut(), head, palisade_sdk::now);
+        if let Some(verdict) = verdict {
+            self.credentials.increment([label(verdict)]);
+        }
+        attempt
+    }
+
+    /// Takes the credential out of the request, if the configuration wants that.
+    pub fn hide(&self, head: Head<'_>, removal: &mut Removal) {
+        if self.hide_credentials && is_basic(head) {
+            removal.add_header("authorization", head);
+        }
+    }
+}
+
+fn attempt<E>(
+    verifier: &mut Verifier,
+    head: Head<'_>,
+    now: impl Fn() -> Result<Duration, E>,
+) -> (Attempt, Option<Verdict>) {
+    let authorization = match head.authorization() {
+        Field::Absent => return (Attempt::Absent, None),
+        Field::Many => return (refused(401, "multiple_credentials"), None),
+        Field::One(authorization) if !authorization.is("basic") => return (Attempt::Absent, None),
+        Field::One(authorization) => authorization,
+    };
+    let Some(credential) = Credential::parse(authorization.credential) else {
+        return (refused(401, "malformed_credential"), None);
+    };
+    let Ok(verdict) = verifier.verify(&credential, now) else {
+        return (refused(503, "clock_unavailable"), None);
+    };
+    let attempt = match verdict {
+        Verdict::Good(_) => Attempt::Verified(identity(&credential)),
+        Verdict::Wrong(_) => refused(401, "wrong_credential"),
+        Verdict::Throttled(wait) => {
+            Attempt::Refused(Refusal { status: 429, reason: "hash_budget", error: None, retry_after: Some(wait) })
+        }
+    };
+    (attempt, Some(verdict))
+}
+
+fn is_basic(head: Head<'_>) -> bool {
+    matches!(head.authorization(), Field::One(authorization) if authorization.is("basic"))
+}
+
+fn randomness() -> Result<Randomness, HostError> {
+    let mut secret = [0; 32];
+    random::fill(&mut secret)?;
+    Ok(Randomness { secret, seed: Seed::new()? })
+}
+
+/// The users of a file are text, so that a credential that is good has one.
+fn identity(credential: &Credential) -> Identity {
+    let subject = String::from_utf8_lossy(credential.user()).into_owned();
+    Identity { method: NAME, provider: String::new(), subject, claims: serde_json::Map::new() }
+}
+
+fn refused(status: u16, reason: &'static str) -> Attempt {
+    Attempt::Refused(Refusal { status, reason, error: None, retry_after: None })
+}
+
+fn label(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Good(Source::Cache) => "good_cached",
+        Verdict::Good(Source::Hash) => "good_hashed",
+        Verdict::Wrong(Source::Cache) => "wrong_cached",
+        Verdict::Wrong(Source::Hash) => "wrong_hashed",
+        Verdict::Throttled(_) => "throttled",
+    }
+}
+
+// === impl BasicConfig ===
+
+impl BasicConfig {
+    const DEFAULT_LIMITS: HashLimits =
+        HashLimits { bcrypt_cost: 12, sha_crypt_rounds: 100_000, argon2_memory: 19 * 1024, allow_insecure: false };
+
+    /// The realm of the challenge, where the method has one of its own.
+    #[must_use]
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
+    }
+}
+
+impl FromFields for BasicConfig {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let limits = limits(object);
+        let strict = object.optional("strict").map(Option::unwrap_or_default);
+        let file = object.required_with("users", |node| users(node, limits, strict));
+        let realm = object.optional_with("realm", realm);
+        let hide_credentials = object.optional("hide_credentials");
+        let max_hashes_per_second = object.optional_with("max_hashes_per_second", |node| node.integer(1..=1_000));
+        let max_hash_share = object.optional_with("max_hash_share", share);
+        let cache = object.optional("cache");
+        Some(Self {
+            file: file?,
+            realm: realm?,
+            hide_credentials: hide_credentials?.unwrap_or_default(),
+            max_hashes_per_second: usize::try_from(max_hashes_per_second?.unwrap_or(5)).ok()?,
+            max_hash_share: max_hash_share?.unwrap_or(Percent::whole(10)),
+            cache: cache?.unwrap_or_default(),
+        })
+    }
+}
+
+/// Without the hashes.
+impl fmt::Debug for BasicConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BasicConfig({} users)", self.file.users.len())
+    }
+}
+
+fn limits(object: &mut Object<'_>) -> Option<HashLimits> {
+    let HashLimits { bcrypt_cost, sha_crypt_rounds, argon2_memory, .. } = BasicConfig::DEFAULT_LIMITS;
+    let max_bcrypt_cost = object.optional_with("max_bcrypt_cost", |node| integer(node, 4, 16));
+    let max_rounds = object.optional_with("max_sha_crypt_rounds", |node| integer(node, 1_000, 10_000_000));
+    let max_memory = object.optional_with("max_argon2_memory", memory);
+    let allow_insecure = object.optional("allow_insecure");
+    Some(HashLimits {
+        bcrypt_cost: max_bcrypt_cost?.unwrap_or(bcrypt_cost),
+        sha_crypt_rounds: max_rounds?.unwrap_or(sha_crypt_rounds),
+        argon2_memory: max_memory?.unwrap_or(argon2_memory),
+        allow_insecure: allow_insecure?.unwrap_or_default(),
+    })
+}
+
+fn integer(node: Node<'_>, first: u32, last: u32) -> Option<u32> {
+    node.integer(first.into()..=last.into()).and_then(|number| number.try_into().ok())
+}
+
+/// In KiB.
+fn memory(node: Node<'_>) -> Option<u32> {
+    let bytes = Size::from_config(node)?.bytes();
+    match bytes {
+        8_192..=268_435_456 => u32::try_from(bytes >> 10).ok(),
+        _ => node.error("expected a size from 8KiB to 256MiB"),
+    }
+}
+
+fn share(node: Node<'_>) -> Option<Percent> {
+    let share = Percent::from_config(node)?;
+    match share.numerator() {
+        0 => node.error("with no time at all no password could be verified"),
+        _ => Some(share),
+    }
+}
+
+fn realm(node: Node<'_>) -> Option<String> {
+    const EXPECTED: &str = "a text of visible ASCII without \" and \\";
+    let realm = node.text(EXPECTED)?;
+    let is_plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
+    match !realm.is_empty() && realm.bytes().all(is_plain) {
+        true => Some(realm.to_owned()),
+        false => node.malformed(EXPECTED),
+    }
+}
+
+fn users(node: Node<'_>, limits: Option<HashLimits>, strict: Option<bool>) -> Option<Htpasswd> {
+    node.object(|users| {
+        users.required_with("htpasswd", |node| {
+            node.object(|file| file.required_with("inline", |node| htpasswd(node, limits?, strict?)))
+        })
+    })
+}
+
+fn htpasswd(node: Node<'_>, limits: HashLimits, strict: bool) -> Option<Htpasswd> {
+    match Htpasswd::parse(&String::from_config(node)?, &limits, strict) {
+        Ok(file) => Some(file),
+        Err(errors) => {
+            for error in errors {
+                node.error::<()>(&error);
+            }
+            None
+        }
+    }
+}
+
+// === impl Cache ===
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(300), entries: 1_024 }
+    }
+}
+
+impl FromFields for Cache {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let Self { ttl, entries } = Self::default();
+        let given_ttl = object.optional("ttl");
+        let given_entries = object.optional_with("entries", |node| integer(node, 0, 1_048_576));
+        let entries = given_entries?.map_or(Some(entries), |entries| entries.try_into().ok());
+        Some(Self { ttl: given_ttl?.unwrap_or(ttl), entries: entries? })
+    }
+}
+
+#[cfg(test)]
+mod tests;
