@@ -1,9 +1,26 @@
 //! The auth filter answers who is calling and whether they may, before a request goes upstream.
+//!
+//! [`Auth`] is the filter. What decides is pure: [`config`] reads the configuration; [`path`] says which paths mean one
+//! thing only; [`expression`] says which methods a rule needs and what follows from what came of them; [`reply`] and
+//! [`identity`] say what the client, the upstream and the other filters learn. Each [`method`] is a file of its own, with
+//! the pure parts below it.
 
 #![forbid(unsafe_code)]
 
 pub mod api_key;
 pub mod basic;
+pub mod condition;
+pub mod config;
+pub mod expression;
+mod filter;
+pub mod identity;
 pub mod lru;
 pub mod method;
+mod methods;
+pub mod path;
+pub mod policy;
+pub mod reply;
 pub mod request;
+mod seen;
+
+pub use filter::Auth;

@@ -1,9 +1,31 @@
 //! Methods: the ways to prove who is calling, and what came of one of them for one request.
+//!
+//! A method is a file of its name with
+//!
+//! * its section of the config, `<Method>Config`, which reads all fields but `forward`, the filter's;
+//! * `<Method>::new(config, &Plugin) -> Result<Self, ConfigErrors>`;
+//! * `attempt(..) -> Attempt`, which is called at most once for each request, and only when a rule asks for it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+/// A way to prove who is calling, as a rule asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A JSON Web Token for the provider of this name.
+    Jwt(String),
+    /// User and password.
+    Basic,
+    /// An API key.
+    ApiKey,
+    /// A signature of the message.
+    Hmac,
+    /// A token that its issuer is asked about.
+    Introspection,
+}
 
 /// What came of one method for one request.
 #[derive(Debug)]
@@ -32,7 +54,7 @@ pub struct Identity {
 /// Why a credential does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status of the answer, should this refusal decide: 400, 401, 403, 413, 429 or 503.
+    /// The HTTP status of the answer, should this refusal decide: 400, 401, 403, 408, 413, 429 or 503.
     pub status: u16,
     /// The reason in metrics and in the response code details, in snake case: `expired`, `jwks_unavailable`.
     pub reason: &'static str,
@@ -40,6 +62,65 @@ pub struct Refusal {
     pub error: Option<&'static str>,
     /// When to come back.
     pub retry_after: Option<Duration>,
+}
+
+// === impl Method ===
+
+impl Method {
+    /// The name in metrics: `basic`, or for example `jwt/main`.
+    #[must_use]
+    pub fn label(&self) -> Cow<'_, str> {
+        match self {
+            Self::Jwt(provider) => ["jwt/", provider].concat().into(),
+            _ => self.section().into(),
+        }
+    }
+
+    /// The section of the config that is about it.
+    #[must_use]
+    pub fn section(&self) -> &'static str {
+        match self {
+            Self::Jwt(_) => "jwt",
+            Self::Basic => "basic",
+            Self::ApiKey => "api_key",
+            Self::Hmac => "hmac",
+            Self::Introspection => "introspection",
+        }
+    }
+
+    /// The scheme of its challenge in `www-authenticate`. Those of API keys and signatures are registered nowhere, but a
+    /// 401 must have one (RFC 9110, section 15.5.2).
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Jwt(_) | Self::Introspection => "Bearer",
+            Self::Basic => "Basic",
+            Self::ApiKey => "ApiKey",
+            Self::Hmac => "Signature",
+        }
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// A claim by its name: a member of the claims, else what a path of members such as `plan.tier` leads to. The subject
+    /// is the claim `sub` in any case.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<Cow<'_, Value>> {
+        if let Some(claim) = self.claims.get(name) {
+            return Some(Cow::Borrowed(claim));
+        }
+        if name == "sub" {
+            return Some(Cow::Owned(Value::from(self.subject.as_str())));
+        }
+        let mut path = name.split('.');
+        let mut claim = self.claims.get(path.next()?)?;
+        for member in path {
+            claim = claim.get(member)?;
+        }
+        Some(Cow::Borrowed(claim))
+    }
 }
 
 /// Without the claims, which no log should hold.

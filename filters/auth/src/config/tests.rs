@@ -1,0 +1,58 @@
+use palisade_sdk::config;
+
+use super::*;
+use crate::policy::Rollout;
+
+fn parse(json: &str) -> Config {
+    config::parse(json.as_bytes()).unwrap_or_else(|errors| panic!("{json}\n{errors}"))
+}
+
+fn errors(json: &str) -> String {
+    config::parse::<Config>(json.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_default_must_be_said() {
+    assert_eq!(errors("{}"), "config: missing field \"default\"");
+    let config = parse(r#"{"default": {"deny": "all"}}"#);
+    assert!(matches!(config.default.access, Access::Nobody) && matches!(config.default.rollout, Rollout::All));
+    assert_eq!((config.ambiguous_paths, config.bypass_cors_preflight), (AmbiguousPaths::Reject, false));
+    assert_eq!((config.speech.realm.as_str(), config.speech.expose_reason), ("palisade", false));
+}
+
+#[test]
+fn all_errors_are_reported_at_once() {
+    let errors = errors(
+        r#"{
+            "rulez": [],
+            "rules": [{"name": "none", "deny": "all"}, {"require": {"any": [{"jwt": "mian"}, {"hmac": {}}]}, "enforc": false}],
+            "ambiguous_paths": "decode",
+            "realm": "a\"b",
+            "default": {"require": {"basic": {}}}
+        }"#,
+    );
+    for expected in [
+        "rulez: unknown field, did you mean \"rules\"?",
+        "rules[1].enforc: unknown field, did you mean \"enforce\"?",
+        "default.require: there is no section \"basic\"",
+        "ambiguous_paths: expected \"reject\" or \"normalize\", found \"decode\"",
+        "realm: expected a realm",
+    ] {
+        assert!(errors.contains(expected), "{expected}\n--\n{errors}");
+    }
+    assert!(!errors.contains("a\"b"));
+}
+
+#[test]
+fn a_rule_names_only_what_is_set_up() {
+    for method in [r#"{"jwt": "main"}"#, r#"{"basic": {}}"#, r#"{"api_key": {}}"#, r#"{"hmac": {}}"#, r#"{"introspection": {}}"#] {
+        let errors = errors(&format!(r#"{{"rules": [{{"require": {{"not": {method}}}}}], "default": {{"deny": "all"}}}}"#));
+        assert!(errors.starts_with("rules[0].require: there is no section"), "{errors}");
+    }
+}
+
+#[test]
+fn the_name_of_no_rule_is_taken() {
+    let errors = errors(r#"{"rules": [{"name": "none", "deny": "all"}], "default": {"deny": "all"}}"#);
+    assert!(errors.starts_with("rules: the name \"none\" is taken"), "{errors}");
+}

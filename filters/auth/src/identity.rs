@@ -1,0 +1,259 @@
+//! Hand-over: what the upstream and the other filters learn of a verified caller.
+
+use std::borrow::Cow;
+
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
+use palisade_sdk::matching::names;
+use serde_json::{Map, Value, json};
+
+use crate::condition::claim_name;
+use crate::method::Identity;
+
+#[cfg(feature = "schema")]
+mod schema;
+
+/// The name of the filter state in which the identity is published; others read it as [`palisade_sdk::matching::IDENTITY`].
+pub const FILTER_STATE: &str = "palisade.identity";
+
+/// What the names of all headers begin with that are kept for verified callers.
+const RESERVED: &str = "x-auth-";
+
+/// The most of a header's value, and of a claim that is published, in bytes.
+const MAX_VALUE: usize = 8 * 1024;
+
+/// What is handed over of a caller: the field `forward` of a method.
+#[derive(Clone, Debug, Default)]
+pub struct Forward {
+    claims: Vec<ForwardedClaim>,
+    payload_header: Option<String>,
+}
+
+/// The same of a method with tokens, and whether the token itself goes upstream.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardToken {
+    /// What is handed over.
+    pub forward: Forward,
+    /// Whether the token stays behind.
+    pub strip_token: bool,
+}
+
+/// A claim that is handed over.
+#[derive(Clone, Debug)]
+struct ForwardedClaim {
+    claim: String,
+    /// The name under which other filters find it.
+    name: String,
+    header: Option<String>,
+    encoding: Encoding,
+}
+
+/// How a claim stands in a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Encoding {
+    /// A text as it is, if it is visible ASCII; all else as JSON in ASCII.
+    #[default]
+    Text,
+    /// The same, and any text, in base64url without padding.
+    Base64url,
+}
+
+/// What one request's callers hand over.
+#[derive(Debug, Default, PartialEq)]
+pub struct HandOver {
+    /// Headers for the upstream.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// What other filters read, as JSON.
+    pub published: Vec<u8>,
+    /// How many values were left out, since no header can hold them.
+    pub dropped: u32,
+}
+
+// === impl Forward ===
+
+impl Forward {
+    /// The headers that it sets.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().filter_map(|claim| claim.header.as_deref()).chain(self.payload_header.as_deref())
+    }
+}
+
+impl FromFields for Forward {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let claims = object.optional_with("claims", |node| node.non_empty_list(ForwardedClaim::from_config));
+        let forward = Self { claims: claims?.unwrap_or_default(), payload_header: None };
+        forward.is_unambiguous(object).then_some(forward)
+    }
+}
+
+impl Forward {
+    /// Reports a header that is to hold two values.
+    fn is_unambiguous(&self, object: &Object<'_>) -> bool {
+        let names: Vec<_> = self.header_names().collect();
+        let mut seen = names.iter().enumerate();
+        let repeated = seen.find(|(at, name)| names.get(..*at).is_some_and(|before| before.contains(name)));
+        if let Some((_, name)) = repeated {
+            object.error::<()>(&["the header \"", name, "\" is to hold two values"].concat());
+        }
+        repeated.is_none()
+    }
+}
+
+// === impl ForwardToken ===
+
+impl FromFields for ForwardToken {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let forward = Forward::from_fields(object);
+        let payload_header = object.optional_with("payload_header", header_name);
+        let strip_token = object.optional("strip_token");
+        let forward = Forward { payload_header: payload_header?, ..forward? };
+        let strip_token = strip_token?.unwrap_or(false);
+        forward.is_unambiguous(object).then_some(Self { forward, strip_token })
+    }
+}
+
+// === impl ForwardedClaim ===
+
+impl FromFields for ForwardedClaim {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let claim = object.required_with("claim", claim_name);
+        let header = object.optional_with("header", header_name);
+        let name = object.optional_with("as", |node| names::non_empty(node, "the name for other filters"));
+        let encoding = object.optional_with("encoding", |node| {
+            node.one_of(&[("text", Encoding::Text), ("base64url", Encoding::Base64url)])
+        });
+        let (claim, header, name, encoding) = (claim?, header?, name?, encoding?);
+        if header.is_none() && encoding.is_some() {
+            return object.error_at("encoding", "belongs to a \"header\" only");
+        }
+        Some(Self { name: name.unwrap_or_else(|| claim.clone()), claim, header, encoding: encoding.unwrap_or_default() })
+    }
+}
+
+/// A header that may be the filter's own: the upstream gets it from nobody else.
+fn header_name(node: Node<'_>) -> Option<String> {
+    let name = names::header(node)?;
+    match name.as_str() {
+        name if name.starts_with(':') => node.error("a pseudo-header is not for claims"),
+        "host" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection" | "te"
+        | "upgrade" | "http2-settings" | "content-type" | "cookie" | "trailer" => {
+            node.error("this header has a meaning of its own; take one such as \"x-auth-sub\"")
+        }
+        _ => Some(name),
+    }
+}
+
+/// Whether a header of a request is one that only the filter may set: one of `own`, in lower case, or one that begins with
+/// `x-auth-`. `_` counts as `-`, since gateways of the CGI tradition take both for the same.
+#[must_use]
+pub fn is_reserved(name: &[u8], own: &[String]) -> bool {
+    let dash = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let same = |reserved: &str| name.iter().map(dash).eq(reserved.as_bytes().iter().map(dash));
+    name.iter().map(dash).take(RESERVED.len()).eq(RESERVED.bytes()) || own.iter().any(|own| same(own))
+}
+
+/// What is handed over of the callers. Where two name the same header or claim, the first counts.
+#[must_use]
+pub fn hand_over(callers: &[(&Identity, &Forward)]) -> HandOver {
+    let mut hand_over = HandOver::default();
+    let Some((first, _)) = callers.first() else { return hand_over };
+    let mut published = Map::new();
+    for (identity, forward) in callers {
+        for chosen in &forward.claims {
+            let Some(claim) = identity.claim(&chosen.claim).filter(|claim| !claim.is_null()) else { continue };
+            if !published.contains_key(&chosen.name) {
+                match claim.to_string().len() <= MAX_VALUE {
+                    true => drop(published.insert(chosen.name.clone(), claim.clone().into_owned())),
+                    false => hand_over.drop_one(),
+                }
+            }
+            if let Some(header) = &chosen.header {
+                hand_over.set(header, chosen.encoding.encode(&claim));
+            }
+        }
+        if let Some(header) = &forward.payload_header {
+            let claims = Value::Object(identity.claims.clone());
+            hand_over.set(header, Encoding::Base64url.encode(&claims));
+        }
+    }
+    let published = json!({
+        "method": first.method,
+        "provider": first.provider,
+        "subject": first.subject,
+        "claims": published,
+    });
+    hand_over.published = published.to_string().into_bytes();
+    hand_over
+}
+
+// === impl HandOver ===
+
+impl HandOver {
+    fn set(&mut self, name: &str, value: Option<Vec<u8>>) {
+        if self.headers.iter().any(|(set, _)| set == name) {
+            return;
+        }
+        match value.filter(|value| value.len() <= MAX_VALUE) {
+            Some(value) => self.headers.push((name.to_owned(), value)),
+            None => self.drop_one(),
+        }
+    }
+
+    fn drop_one(&mut self) {
+        self.dropped = self.dropped.saturating_add(1);
+    }
+}
+
+// === impl Encoding ===
+
+impl Encoding {
+    /// The value of a header; `None` where it cannot hold the claim.
+    fn encode(self, claim: &Value) -> Option<Vec<u8>> {
+        let text = match claim {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => Cow::Owned(ascii_json(other)),
+        };
+        match self {
+            Self::Text => is_header_value(text.as_bytes()).then(|| text.into_owned().into_bytes()),
+            Self::Base64url => Some(base64url(text.as_bytes())),
+        }
+    }
+}
+
+/// Visible ASCII and single blanks within, so that nobody reads it in another way.
+fn is_header_value(value: &[u8]) -> bool {
+    let ends = [value.first(), value.last()];
+    value.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') && !ends.contains(&Some(&b' '))
+}
+
+/// JSON in which everything beyond ASCII is escaped (RFC 8259, section 7).
+fn ascii_json(value: &Value) -> String {
+    let mut ascii = String::new();
+    for char in value.to_string().chars() {
+        match char {
+            '\x7f' => ascii.push_str("\\u007f"),
+            _ if char.is_ascii() => ascii.push(char),
+            _ => {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    ascii.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    ascii
+}
+
+/// RFC 4648, section 5, without padding.
+fn base64url(bytes: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| chunk.get(at).copied().map_or(0, u32::from);
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digits = [18, 12, 6, 0].map(|shift| ALPHABET.get(((bits >> shift) & 63) as usize).copied().unwrap_or(b'A'));
+        text.extend(digits.iter().take(chunk.len().saturating_add(1)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
