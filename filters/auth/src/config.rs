@@ -59,6 +59,7 @@ impl FromFields for Config {
         if rules.iter().flat_map(Rules::iter).any(|rule| rule.label() == NO_RULE) {
             return object.error_at("rules", TAKEN);
         }
+        let sections = sections?;
         Some(Self {
             rules: rules?,
             default: default?,
@@ -67,10 +68,10 @@ impl FromFields for Config {
             bypass_cors_preflight: bypass_cors_preflight?.unwrap_or(false),
             speech: Speech {
                 realm: realm?.unwrap_or_else(|| DEFAULT_REALM.to_owned()),
-                basic_realm: None,
+                basic_realm: sections.basic_realm().map(str::to_owned),
                 expose_reason: expose_reason?.unwrap_or(false),
             },
-            sections: sections?,
+            sections,
         })
     }
 }

@@ -71,10 +71,9 @@ impl Filter for Auth {
 
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
         let reads_path = config.rules.iter().any(|rule| rule.matcher().reads_path());
-        let methods = Methods::new(config.sections, &plugin)?;
         Ok(Self {
-            own_headers: methods.header_names().into_iter().map(str::to_owned).collect(),
-            methods,
+            own_headers: config.sections.header_names().into_iter().map(str::to_owned).collect(),
+            methods: Methods::new(config.sections, &plugin)?,
             rules: config.rules,
             default: config.default,
             client_ip: config.client_ip,
