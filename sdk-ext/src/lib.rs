@@ -97,5 +97,5 @@ pub use metrics::{Counter, Gauge, Histogram};
 pub use phases::Phases;
 pub use plugin::Plugin;
 pub use reply::{ExchangeError, Reply};
-pub use shared_data::{SharedKey, UpdateError};
+pub use shared_data::{SharedKey, UpdateError, Version};
 pub use status::{HostError, Status};

@@ -48,6 +48,40 @@ impl SharedKey {
         abi::set_shared_data(&self.key, value, 0)
     }
 
+    /// Creates the key with this value, where it was never set.
+    ///
+    /// # Errors
+    ///
+    /// The host refused.
+    pub fn create(&self, value: &[u8]) -> Result<(), HostError> {
+        match abi::set_shared_data(&self.key, value, NEVER) {
+            Err(error) if error.status == Status::CasMismatch => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The value and its version, for [`SharedKey::replace`]; `None` when it was never set.
+    ///
+    /// # Errors
+    ///
+    /// The host refused.
+    pub fn get_versioned(&self) -> Result<Option<(Vec<u8>, Version)>, HostError> {
+        Ok(abi::shared_data(&self.key)?.map(|(value, cas)| (value, Version(cas))))
+    }
+
+    /// Replaces this version of the value. Returns whether it did: not when somebody else was faster.
+    ///
+    /// # Errors
+    ///
+    /// The host refused.
+    pub fn replace(&self, version: Version, value: &[u8]) -> Result<bool, HostError> {
+        match abi::set_shared_data(&self.key, value, version.0) {
+            Ok(()) => Ok(true),
+            Err(error) if error.status == Status::CasMismatch => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Replaces the value by what `change` makes of it, atomically: `change` runs anew when another worker was
     /// faster. It is given `None` for a key that was never set, and leaves the value as it is by returning `None`.
     ///
@@ -70,6 +104,10 @@ impl SharedKey {
         Err(UpdateError::Contended)
     }
 }
+
+/// One version of a value: each time that it is set, it gets another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(u32);
 
 /// An update of shared data that did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

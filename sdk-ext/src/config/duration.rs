@@ -16,7 +16,7 @@ impl FromConfig for Duration {
     }
 }
 
-fn parse(text: &str) -> Option<Duration> {
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = super::size::split_unit(text, MAX_DIGITS)?;
     let seconds: u64 = match unit {
         "ms" => return Some(Duration::from_millis(number)),

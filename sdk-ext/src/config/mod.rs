@@ -42,6 +42,7 @@ mod node;
 mod object;
 mod percent;
 mod protobuf_struct;
+mod rate;
 mod rules;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -52,6 +53,7 @@ pub use errors::ConfigErrors;
 pub use node::Node;
 pub use object::Object;
 pub use percent::Percent;
+pub use rate::Rate;
 pub use rules::{Choice, Outcome, Rule, Rules};
 pub use secret::Secret;
 pub use size::Size;
@@ -63,7 +65,7 @@ use serde_json::Value;
 /// A type that is read from one JSON value.
 ///
 /// Implemented for `bool`, `String`, `Vec<T>`, [`Duration`](std::time::Duration) (`"500ms"`, `"60s"`, `"10m"`, `"1h"`,
-/// `"1d"`), [`Size`], [`Percent`], [`Secret`] and every [`FromFields`].
+/// `"1d"`), [`Size`], [`Percent`], [`Rate`], [`Secret`] and every [`FromFields`].
 pub trait FromConfig: Sized {
     /// Reads the value; `None` says that at least one error was reported through `node`.
     fn from_config(node: Node<'_>) -> Option<Self>;

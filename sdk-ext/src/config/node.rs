@@ -96,6 +96,18 @@ impl<'a> Node<'a> {
         value
     }
 
+    /// Each entry of an object whose names the operator chooses; all are read, also after one was refused.
+    pub fn entries<T>(self, mut read: impl FnMut(&str, Node<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let Some(fields) = self.value.as_object() else {
+            return self.expected("an object");
+        };
+        let mut entries = Vec::new();
+        for (name, value) in fields {
+            entries.extend(read(name, Node::new(value, &self.path.field(name), self.errors)));
+        }
+        (entries.len() == fields.len()).then_some(entries)
+    }
+
     fn fields(self) -> Option<Object<'a>> {
         match self.value.as_object() {
             Some(fields) => Some(Object::new(fields, self.path, self.errors)),

@@ -118,13 +118,10 @@ impl<T> Rules<T> {
         if !self.by_route {
             return Ok(None);
         }
-        for metadata in ["route_metadata", "virtual_host_metadata"] {
-            if let Some(name) = request.property(&["xds", metadata, "filter_metadata", "palisade", filter])? {
-                let named = self.rules.iter().find(|rule| rule.name().is_some_and(|known| known.as_bytes() == &*name));
-                return Ok(Some(named.map_or(Outcome::UnknownName, Outcome::Rule)));
-            }
-        }
-        Ok(None)
+        Ok(request.named_by_route(filter)?.map(|name| {
+            let named = self.rules.iter().find(|rule| rule.name().is_some_and(|known| known.as_bytes() == &*name));
+            named.map_or(Outcome::UnknownName, Outcome::Rule)
+        }))
     }
 }
 

@@ -33,7 +33,7 @@ use std::ops::RangeInclusive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
-use super::{Percent, Rules, Secret, Size, duration, percent, secret, size};
+use super::{Percent, Rate, Rules, Secret, Size, duration, percent, rate, secret, size};
 use crate::matching::Matcher;
 
 /// The schema of a [`std::time::Duration`] in a config; `schemars` has another one for that type.
@@ -122,11 +122,17 @@ impl<'g> ObjectSchema<'g> {
 
     /// Exactly one of these fields: the schema of [`Object::exactly_one`](super::Object::exactly_one).
     pub fn exactly_one(mut self, variants: &[Variant]) -> Self {
-        let mut choices = Vec::new();
+        let mut names = Vec::new();
         for (name, description, schema) in variants {
             self = self.optional_with(name, description, schema);
-            choices.push(serde_json::json!({"required": [name]}));
+            names.push(*name);
         }
+        self.only_one_of(&names)
+    }
+
+    /// Exactly one of these fields must be there.
+    pub fn only_one_of(mut self, names: &[&str]) -> Self {
+        let choices: Vec<_> = names.iter().map(|name| serde_json::json!({"required": [name]})).collect();
         self.constraints.insert("oneOf".to_owned(), choices.into());
         self
     }
@@ -197,6 +203,16 @@ impl JsonSchema for Secret {
             .required_with("env", "The name of a variable of the VM's environment.", |_| text(secret::NAME_PATTERN))
             .build();
         json_schema!({"anyOf": [{"type": "string", "minLength": 1}, variable]})
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text(rate::PATTERN)
     }
 }
 

@@ -66,7 +66,12 @@ impl<'a, A: Attributes> RequestView<'a, A> {
         Ok(self.header("cookie")?.and_then(|header| part(header, |header| forms::cookie(header, name))))
     }
 
-    pub(super) fn client_ip(&self) -> Result<Field<IpAddr>, A::Error> {
+    /// The client's address: see [`ClientIp::resolve`].
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub fn client_ip(&self) -> Result<Field<IpAddr>, A::Error> {
         self.client_ip.resolve(self.attributes)
     }
 
@@ -76,6 +81,21 @@ impl<'a, A: Attributes> RequestView<'a, A> {
 
     pub(super) fn route(&self) -> Result<Option<Bytes<'_>>, A::Error> {
         Ok(self.property(&["xds", "route_name"])?.filter(|name| !name.is_empty()))
+    }
+
+    /// What the metadata of the route says, else that of its virtual host, in
+    /// `filter_metadata: {palisade: {<filter>: "..."}}`.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub fn named_by_route(&self, filter: &str) -> Result<Option<Bytes<'_>>, A::Error> {
+        for metadata in ["route_metadata", "virtual_host_metadata"] {
+            if let Some(name) = self.property(&["xds", metadata, "filter_metadata", "palisade", filter])? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn claim(&self, name: &str) -> Result<Option<Bytes<'_>>, A::Error> {
