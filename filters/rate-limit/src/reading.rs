@@ -1,0 +1,80 @@
+//! Reading: a request's headers and properties, at as few calls of the host as the limits need.
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+
+use palisade_sdk::matching::{Attributes, Field};
+use palisade_sdk::{ExchangeError, Filter, HeaderMap, Request};
+
+/// What one request says. A header that is asked for alone is read alone; when there is a second one, all are read at once, which
+/// costs the host about as much as two.
+pub(crate) struct Reading<'r, F> {
+    request: &'r Request<F>,
+    first: OnceCell<(String, Field<Vec<u8>>)>,
+    all: OnceCell<HeaderMap>,
+    habit: &'r Habit,
+}
+
+/// Whether the requests of this configuration are usually asked for more than one header.
+#[derive(Default)]
+pub(crate) struct Habit(Cell<bool>);
+
+impl<'r, F: Filter> Reading<'r, F> {
+    pub(crate) fn new(request: &'r Request<F>, habit: &'r Habit) -> Self {
+        Self { request, first: OnceCell::new(), all: OnceCell::new(), habit }
+    }
+
+    fn all(&self) -> Result<&HeaderMap, ExchangeError> {
+        if let Some(all) = self.all.get() {
+            return Ok(all);
+        }
+        let all = self.request.headers()?;
+        Ok(self.all.get_or_init(|| all))
+    }
+
+    /// One header by itself; `None` where that leaves open whether there is more than one line.
+    fn alone(&self, name: &str) -> Result<Option<Field<Vec<u8>>>, ExchangeError> {
+        if name.starts_with(':') {
+            return Ok(Some(self.request.header(name)?.into()));
+        }
+        // All lines, joined with commas.
+        let joined = self.request.joined(name)?;
+        Ok(match joined {
+            Some(joined) if joined.contains(&b',') => None,
+            joined => Some(joined.into()),
+        })
+    }
+}
+
+impl<F: Filter> Attributes for Reading<'_, F> {
+    type Error = ExchangeError;
+
+    fn header(&self, name: &str) -> Result<Field<Cow<'_, [u8]>>, ExchangeError> {
+        if let Some((_, value)) = self.first.get().filter(|(first, _)| first == name) {
+            return Ok(borrowed(value));
+        }
+        if self.first.get().is_some() {
+            self.habit.0.set(true);
+        }
+        if self.all.get().is_none()
+            && !self.habit.0.get()
+            && let Some(value) = self.alone(name)?
+        {
+            let (_, value) = self.first.get_or_init(|| (name.to_owned(), value));
+            return Ok(borrowed(value));
+        }
+        Ok(self.all()?.field(name).map(Cow::Borrowed))
+    }
+
+    fn property(&self, path: &[&str]) -> Result<Option<Cow<'_, [u8]>>, ExchangeError> {
+        Ok(self.request.handle().property(path)?.map(Cow::Owned))
+    }
+}
+
+fn borrowed(value: &Field<Vec<u8>>) -> Field<Cow<'_, [u8]>> {
+    match value {
+        Field::Absent => Field::Absent,
+        Field::One(value) => Field::One(Cow::Borrowed(value)),
+        Field::Many => Field::Many,
+    }
+}
