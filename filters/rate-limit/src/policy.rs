@@ -221,3 +221,6 @@ fn concurrency(
 fn clamp(amount: u64) -> u32 {
     u32::try_from(amount).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
