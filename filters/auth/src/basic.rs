@@ -36,8 +36,8 @@ mod verifier;
 
 use budget::Budget;
 pub use credential::Credential;
-use hash::HashLimits;
-use htpasswd::Htpasswd;
+pub use hash::{Hash, HashLimits, Unusable};
+pub use htpasswd::Htpasswd;
 use verifier::{Randomness, Source, Verdict, Verifier};
 
 /// The method's name.

@@ -83,6 +83,7 @@ fn decimal(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use proptest::prelude::*;
 

@@ -69,6 +69,7 @@ impl Budget {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use palisade_sdk::config;
     use proptest::prelude::*;

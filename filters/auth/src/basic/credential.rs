@@ -48,6 +48,7 @@ impl Credential {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use proptest::prelude::*;
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{bcrypt, des_crypt, md5_crypt, radix64, sha_crypt};
 
 /// The hash of one user's password.
-pub(crate) struct Hash {
+pub struct Hash {
     kind: Kind,
 }
 
@@ -60,20 +60,20 @@ enum Kind {
 
 /// What hashes may cost, and whether weak ones are taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HashLimits {
+pub struct HashLimits {
     /// The highest cost of bcrypt.
-    pub(crate) bcrypt_cost: u32,
+    pub bcrypt_cost: u32,
     /// The most rounds of SHA crypt.
-    pub(crate) sha_crypt_rounds: u32,
+    pub sha_crypt_rounds: u32,
     /// The most memory of Argon2id, in KiB.
-    pub(crate) argon2_memory: u32,
+    pub argon2_memory: u32,
     /// Whether `{PLAIN}` and DES crypt are taken.
-    pub(crate) allow_insecure: bool,
+    pub allow_insecure: bool,
 }
 
 /// Why a text is not taken for a hash.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
+pub enum Unusable {
     /// It is malformed, so that no password has it.
     Broken(&'static str),
     /// It is a hash that the limits rule out.
@@ -92,10 +92,10 @@ const UNKNOWN: &str = "the hash is of no known kind";
 
 impl Hash {
     /// A hash that no password has.
-    pub(crate) const BROKEN: Self = Self { kind: Kind::Broken };
+    pub const BROKEN: Self = Self { kind: Kind::Broken };
 
     /// Reads what stands behind the user's name.
-    pub(crate) fn parse(text: &str, limits: &HashLimits) -> Result<Self, Unusable> {
+    pub fn parse(text: &str, limits: &HashLimits) -> Result<Self, Unusable> {
         let kind = if let Some(password) = text.strip_prefix("{PLAIN}") {
             insecure("{PLAIN}", limits)?;
             Kind::Plain(Sha256::digest(password).into())
@@ -122,7 +122,7 @@ impl Hash {
     }
 
     /// Whether this is a password's hash. The time depends on the hash and on the length of the password.
-    pub(crate) fn verify(&self, password: &[u8]) -> bool {
+    pub fn verify(&self, password: &[u8]) -> bool {
         match &self.kind {
             Kind::Plain(digest) => equal(&Sha256::digest(password), digest),
             Kind::DesCrypt { salt, text } => equal(&des_crypt::crypt(password, *salt), text),
@@ -144,7 +144,7 @@ impl Hash {
     }
 
     /// About how many microseconds it costs to verify a password in a module, to tell what is dear from what is not.
-    pub(crate) fn cost(&self) -> u64 {
+    pub fn cost(&self) -> u64 {
         match &self.kind {
             Kind::Bcrypt { cost, .. } => 88_u64.wrapping_shl(*cost),
             Kind::Argon2id { params, .. } => u64::from(params.m_cost()).saturating_mul(params.t_cost().into()),
@@ -293,4 +293,5 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests;

@@ -6,9 +6,11 @@ use super::hash::{Hash, HashLimits, Unusable};
 
 /// The users of a file, and the lines of those that can never log in.
 #[derive(Default)]
-pub(crate) struct Htpasswd {
-    pub(crate) users: BTreeMap<String, Hash>,
-    pub(crate) warnings: Vec<String>,
+pub struct Htpasswd {
+    /// The hash of each user's password.
+    pub users: BTreeMap<String, Hash>,
+    /// What is wrong with some hashes, by line.
+    pub warnings: Vec<String>,
 }
 
 impl Htpasswd {
@@ -19,7 +21,7 @@ impl Htpasswd {
     ///
     /// Everything that is wrong, by line and without the line's text. A broken hash is an error when `strict` is set, and
     /// otherwise a warning and a user who is never let in.
-    pub(crate) fn parse(text: &str, limits: &HashLimits, strict: bool) -> Result<Self, Vec<String>> {
+    pub fn parse(text: &str, limits: &HashLimits, strict: bool) -> Result<Self, Vec<String>> {
         let mut file = Self { users: BTreeMap::new(), warnings: Vec::new() };
         let mut errors = Vec::new();
         for (number, line) in (1_usize..).zip(text.lines()) {
@@ -56,7 +58,6 @@ impl Htpasswd {
         if errors.is_empty() { Ok(file) } else { Err(errors) }
     }
 
-    #[expect(clippy::type_complexity, reason = "a line, its user and its hash fail one after the other")]
     fn line<'l>(line: &'l str, limits: &HashLimits) -> Result<(&'l str, Result<Hash, Unusable>), &'static str> {
         let (user, hash) = line.split_once(':').ok_or("expected USER:HASH, found no colon")?;
         if user.is_empty() {

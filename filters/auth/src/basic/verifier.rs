@@ -141,6 +141,7 @@ impl Verifier {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use std::cell::Cell;
     use std::convert::Infallible;

@@ -1,0 +1,18 @@
+//! Targets: one file for each parser, or for what belongs together.
+
+pub mod authorization;
+pub mod credentials;
+pub mod htpasswd;
+
+/// One target.
+pub struct Target {
+    /// The name of its file, of its corpus and of its binary under libFuzzer.
+    pub name: &'static str,
+    /// Words that mean something in the format.
+    pub words: &'static [&'static str],
+    /// Panics where a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[authorization::TARGET, credentials::TARGET, htpasswd::TARGET];
