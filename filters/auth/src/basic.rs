@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use palisade_sdk::{
     Counter, HostError, Plugin,
-    config::{ConfigErrors, FromConfig, FromFields, Node, Object, Percent, Size},
+    config::{ConfigErrors, FromConfig, FromFields, Node, Object, Percent, Secret, Size},
     labels,
     matching::Field,
     metrics::Family,
@@ -255,7 +255,13 @@ fn users(node: Node<'_>, limits: Option<HashLimits>, strict: Option<bool>) -> Op
 }
 
 fn htpasswd(node: Node<'_>, limits: HashLimits, strict: bool) -> Option<Htpasswd> {
-    match Htpasswd::parse(&String::from_config(node)?, &limits, strict) {
+    let text = Secret::from_config(node)?;
+    if cfg!(not(target_arch = "wasm32")) && node.value().is_object() {
+        // Outside of a VM no variable has its value.
+        return Some(Htpasswd::default());
+    }
+    let Ok(text) = str::from_utf8(text.expose()) else { return node.malformed("UTF-8") };
+    match Htpasswd::parse(text, &limits, strict) {
         Ok(file) => Some(file),
         Err(errors) => {
             for error in errors {

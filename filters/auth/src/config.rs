@@ -80,7 +80,8 @@ impl FromFields for Config {
 fn names_what_is_there(object: &Object<'_>, path: &str, policy: &Policy, sections: &Sections) -> bool {
     let Access::Require(expression) = &policy.access else { return true };
     let mut known = true;
-    for missing in expression.callers_in().into_iter().filter_map(|(method, allowed)| sections.missing(method, allowed)) {
+    for missing in expression.callers_in().into_iter().filter_map(|(method, allowed)| sections.missing(method, allowed))
+    {
         object.error_below::<()>(path, &missing);
         known = false;
     }
@@ -89,7 +90,8 @@ fn names_what_is_there(object: &Object<'_>, path: &str, policy: &Policy, section
 
 /// A realm that stands in quotation marks as it is.
 pub(crate) fn realm(node: Node<'_>) -> Option<String> {
-    const EXPECTED: &str = "a realm such as \"shop\": visible ASCII and blanks, without quotation marks and backslashes";
+    const EXPECTED: &str =
+        "a realm such as \"shop\": visible ASCII and blanks, without quotation marks and backslashes";
     let realm = node.text(EXPECTED)?;
     let is_plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
     match !realm.is_empty() && realm.bytes().all(is_plain) {

@@ -7,7 +7,8 @@ use palisade_sdk::exchange::Snapshot;
 use palisade_sdk::matching::{ClientIp, Field, RequestView};
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, labels, phases,
+    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, labels,
+    phases,
 };
 
 use crate::config::{Config, NO_RULE};
@@ -176,8 +177,10 @@ impl Auth {
                 Step::Allow(callers) => {
                     let by = callers.iter().filter_map(|caller| Some((*caller, tried.method_of(caller)?)));
                     let by: Vec<_> = by.collect();
-                    let forwards: Vec<_> =
-                        by.iter().filter_map(|(caller, method)| Some((*caller, self.methods.forward(method)?))).collect();
+                    let forwards: Vec<_> = by
+                        .iter()
+                        .filter_map(|(caller, method)| Some((*caller, self.methods.forward(method)?)))
+                        .collect();
                     let mut removal = Removal::default();
                     for (_, method) in &by {
                         self.methods.strip(method, head, &mut removal);
@@ -238,7 +241,9 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 /// Whether a browser asks if another request may be sent (Fetch, section 3.3.2); it cannot send a credential with it.
 fn is_cors_preflight(headers: &HeaderMap) -> bool {
     let is_there = |name| matches!(headers.field(name), Field::One(value) if !value.is_empty());
-    headers.field(":method") == Field::One(b"OPTIONS") && is_there("origin") && is_there("access-control-request-method")
+    headers.field(":method") == Field::One(b"OPTIONS")
+        && is_there("origin")
+        && is_there("access-control-request-method")
 }
 
 // === impl Decision ===

@@ -125,7 +125,12 @@ impl FromFields for ForwardedClaim {
         if header.is_none() && encoding.is_some() {
             return object.error_at("encoding", "belongs to a \"header\" only");
         }
-        Some(Self { name: name.unwrap_or_else(|| claim.clone()), claim, header, encoding: encoding.unwrap_or_default() })
+        Some(Self {
+            name: name.unwrap_or_else(|| claim.clone()),
+            claim,
+            header,
+            encoding: encoding.unwrap_or_default(),
+        })
     }
 }
 

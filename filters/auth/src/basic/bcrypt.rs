@@ -26,7 +26,6 @@ pub(super) fn digest(password: &[u8], salt: &[u8; 16], cost: u32) -> [u8; 23] {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use proptest::prelude::*;
 

@@ -48,7 +48,6 @@ impl Credential {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test")]
 mod tests {
     use proptest::prelude::*;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use palisade_sdk::config::{
-    Percent, Size,
+    Percent, Secret, Size,
     schema::{Duration, ObjectSchema, integer, text},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -30,7 +30,7 @@ impl JsonSchema for BasicConfig {
             .required_with("users", "The users and the hashes of their passwords.", |generator| {
                 ObjectSchema::new(generator)
                     .required_with("htpasswd", "A file as htpasswd writes it.", |generator| {
-                        ObjectSchema::new(generator).required::<String>("inline", "The file's text.").build()
+                        ObjectSchema::new(generator).required::<Secret>("inline", "The file's text.").build()
                     })
                     .build()
             })

@@ -67,6 +67,11 @@ fn a_config_shows_no_hash() {
 }
 
 #[test]
+fn a_file_from_the_environment_is_not_read_where_there_is_none() {
+    assert!(read(r#"{"users": {"htpasswd": {"inline": {"env": "USERS"}}}}"#).is_ok());
+}
+
+#[test]
 fn only_a_basic_credential_is_looked_at() {
     for (lines, expected) in [
         (&[][..], "absent"),

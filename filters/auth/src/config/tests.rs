@@ -45,8 +45,11 @@ fn all_errors_are_reported_at_once() {
 
 #[test]
 fn a_rule_names_only_what_is_set_up() {
-    for method in [r#"{"jwt": "main"}"#, r#"{"basic": {}}"#, r#"{"api_key": {}}"#, r#"{"hmac": {}}"#, r#"{"introspection": {}}"#] {
-        let errors = errors(&format!(r#"{{"rules": [{{"require": {{"not": {method}}}}}], "default": {{"deny": "all"}}}}"#));
+    for method in
+        [r#"{"jwt": "main"}"#, r#"{"basic": {}}"#, r#"{"api_key": {}}"#, r#"{"hmac": {}}"#, r#"{"introspection": {}}"#]
+    {
+        let errors =
+            errors(&format!(r#"{{"rules": [{{"require": {{"not": {method}}}}}], "default": {{"deny": "all"}}}}"#));
         assert!(errors.starts_with("rules[0].require: there is no section"), "{errors}");
     }
 }

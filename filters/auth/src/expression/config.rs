@@ -38,9 +38,7 @@ impl Expression {
     fn asks_about_nobody(&self) -> bool {
         match self {
             Self::Any(items) => items.iter().any(Self::asks_about_nobody),
-            Self::All { callers, conditions } => {
-                callers.is_empty() && conditions.iter().any(Self::asks_about_nobody)
-            }
+            Self::All { callers, conditions } => callers.is_empty() && conditions.iter().any(Self::asks_about_nobody),
             Self::Not(item) => item.asks_about_nobody(),
             Self::Caller { .. } => false,
             Self::Condition(_) => true,

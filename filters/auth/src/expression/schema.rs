@@ -11,14 +11,18 @@ use crate::condition::schema::{claim, scope};
 const VARIANTS: &[Variant] = &[
     ("any", "One of these holds.", items),
     ("all", "All of these hold; conditions are about the caller of the method beside them.", items),
-    ("not", "This certainly does not hold: a credential that is refused, or cannot be judged, is not enough.", |generator| {
-        generator.subschema_for::<Expression>()
-    }),
+    (
+        "not",
+        "This certainly does not hold: a credential that is refused, or cannot be judged, is not enough.",
+        |generator| generator.subschema_for::<Expression>(),
+    ),
     ("jwt", "A token for this provider.", |_| non_empty()),
     ("basic", "User and password.", no_options),
     ("api_key", "An API key.", |generator| {
         ObjectSchema::new(generator)
-            .optional_with("allowed_clients", "The clients that count; all, if left out.", |_| non_empty_list(non_empty()))
+            .optional_with("allowed_clients", "The clients that count; all, if left out.", |_| {
+                non_empty_list(non_empty())
+            })
             .build()
     }),
     ("hmac", "A signature of the message.", no_options),

@@ -84,10 +84,14 @@ fn nobody_passes_without_a_verified_credential() {
 
 #[test]
 fn a_method_is_tried_once_and_none_that_is_not_needed() {
-    let text = r#"{"any": [{"all": [{"basic": {}}, {"jwt": "main"}]}, {"all": [{"basic": {}}, {"jwt": "b"}]}, {"hmac": {}}]}"#;
+    let text =
+        r#"{"any": [{"all": [{"basic": {}}, {"jwt": "main"}]}, {"all": [{"basic": {}}, {"jwt": "b"}]}, {"hmac": {}}]}"#;
     let mut attempts = |method: &Method| if let Method::Jwt(_) = method { Attempt::Absent } else { ALICE() };
     let (outcome, asked) = outcome(text, &mut attempts);
-    assert_eq!((outcome.as_str(), asked.as_slice()), ("allow alice", &["basic", "jwt/main", "jwt/b", "hmac"].map(String::from)[..]));
+    assert_eq!(
+        (outcome.as_str(), asked.as_slice()),
+        ("allow alice", &["basic", "jwt/main", "jwt/b", "hmac"].map(String::from)[..])
+    );
     let (_, asked) = super::tests::outcome(r#"{"all": [{"jwt": "main"}, {"basic": {}}]}"#, &mut |_| Attempt::Absent);
     assert_eq!(asked, ["jwt/main"], "no password is hashed for a request that is denied in any case");
     let (_, asked) = super::tests::outcome(r#"{"any": [{"jwt": "main"}, {"basic": {}}]}"#, &mut |_| ALICE());
@@ -160,7 +164,8 @@ fn a_token_that_is_optional_must_be_good_where_it_is_sent() {
 
 #[test]
 fn conditions_are_about_the_caller_beside_them() {
-    let admins = r#"{"any": [{"basic": {}}, {"all": [{"claim": {"name": "groups", "contains": "admins"}}, {"jwt": "main"}]}]}"#;
+    let admins =
+        r#"{"any": [{"basic": {}}, {"all": [{"claim": {"name": "groups", "contains": "admins"}}, {"jwt": "main"}]}]}"#;
     assert_eq!(with(admins, ADMIN, ABSENT), "allow root");
     assert_eq!(with(admins, ALICE, ABSENT), "deny 403 claim_mismatch");
     assert_eq!(with(admins, ALICE, INVALID), "deny 403 claim_mismatch");
@@ -169,7 +174,8 @@ fn conditions_are_about_the_caller_beside_them() {
     let scoped = r#"{"all": [{"jwt": "main"}, {"scope": ["admins"]}]}"#;
     assert_eq!(with(scoped, ALICE, ABSENT), "deny 403 insufficient_scope");
     // The claims of the one do not help the other.
-    let two = r#"{"all": [{"all": [{"jwt": "main"}, {"claim": {"name": "groups", "contains": "admins"}}]}, {"basic": {}}]}"#;
+    let two =
+        r#"{"all": [{"all": [{"jwt": "main"}, {"claim": {"name": "groups", "contains": "admins"}}]}, {"basic": {}}]}"#;
     assert_eq!(with(two, ALICE, ADMIN), "deny 403 claim_mismatch");
     assert_eq!(with(two, ADMIN, ALICE), "allow root alice");
 }
@@ -216,7 +222,10 @@ fn a_condition_that_is_about_nobody_or_about_several_is_refused() {
         (format!(r#"{{"all": [{claim}, {claim}]}}"#), "stands beside no method"),
         (format!(r#"{{"all": [{{"not": {{"jwt": "a"}}}}, {claim}]}}"#), "stands beside no method"),
         (format!(r#"{{"all": [{{"jwt": "a"}}, {{"basic": {{}}}}, {claim}]}}"#), "must be about one caller"),
-        (format!(r#"{{"all": [{{"all": [{{"jwt": "a"}}, {{"basic": {{}}}}]}}, {{"not": {claim}}}]}}"#), "must be about one caller"),
+        (
+            format!(r#"{{"all": [{{"all": [{{"jwt": "a"}}, {{"basic": {{}}}}]}}, {{"not": {claim}}}]}}"#),
+            "must be about one caller",
+        ),
         (format!(r#"{{"all": [{{"jwt": "a"}}, {{"any": [{{"basic": {{}}}}, {claim}]}}]}}"#), "cannot be about"),
     ] {
         assert!(errors(&text).contains(part), "{text}: {}", errors(&text));
@@ -259,7 +268,8 @@ fn attempt(kind: u8) -> Attempt {
 const METHODS: [fn() -> Method; 3] = [|| Method::Basic, || Method::Hmac, || Method::Introspection];
 
 fn tree() -> impl Strategy<Value = Expression> {
-    let leaf = (0..METHODS.len()).prop_map(|index| Expression::Caller { method: METHODS[index](), allowed: Vec::new() });
+    let leaf =
+        (0..METHODS.len()).prop_map(|index| Expression::Caller { method: METHODS[index](), allowed: Vec::new() });
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..4).prop_map(Expression::Any),

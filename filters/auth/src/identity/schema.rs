@@ -15,9 +15,7 @@ impl JsonSchema for Forward {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        ObjectSchema::new(generator)
-            .optional_with("claims", "What is chosen of the caller's claims.", claims)
-            .build()
+        ObjectSchema::new(generator).optional_with("claims", "What is chosen of the caller's claims.", claims).build()
     }
 }
 

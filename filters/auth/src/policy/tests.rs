@@ -67,7 +67,8 @@ fn a_share_has_about_its_part_of_all_values() {
 #[test]
 fn the_share_of_a_value_is_the_same_in_every_release() {
     let half = share("50%");
-    let seen: Vec<_> = ["alice", "bob", "carol", "dave"].iter().map(|name| enforces(&half, name.as_bytes(), 1)).collect();
+    let seen: Vec<_> =
+        ["alice", "bob", "carol", "dave"].iter().map(|name| enforces(&half, name.as_bytes(), 1)).collect();
     // The first digits of their SHA-256: 2b, 81, 4c, 56.
     assert_eq!(seen, [true, false, true, true]);
 }

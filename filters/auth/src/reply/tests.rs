@@ -32,7 +32,8 @@ fn alice() -> Attempt {
     Attempt::Verified(Identity { method: "test", provider: String::new(), subject: "alice".into(), claims: Map::new() })
 }
 
-const ALL: &str = r#"{"any": [{"jwt": "main"}, {"jwt": "b"}, {"basic": {}}, {"api_key": {}}, {"hmac": {}}, {"introspection": {}}]}"#;
+const ALL: &str =
+    r#"{"any": [{"jwt": "main"}, {"jwt": "b"}, {"basic": {}}, {"api_key": {}}, {"hmac": {}}, {"introspection": {}}]}"#;
 
 #[test]
 fn a_401_has_one_challenge_for_each_scheme_that_was_tried() {
