@@ -1,15 +1,17 @@
 //! The filters that this project ships.
 
+use palisade_auth::config::Config as Auth;
 use palisade_rate_limit::config::Config as RateLimit;
-use palisade_trace_sampler::config::Config;
+use palisade_trace_sampler::config::Config as TraceSampler;
 use palisade_trace_sampler::span_export::WithSpanExport;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
 /// Every filter, by name.
 pub const FILTERS: &[Filter] = &[
+    Filter { name: "auth", module_crate: "filters/auth/module", schema: schema_of::<Auth> },
     Filter { name: "rate-limit", module_crate: "filters/rate-limit/module", schema: schema_of::<RateLimit> },
-    Filter { name: "trace-sampler", module_crate: "filters/trace-sampler/module", schema: schema_of::<Config> },
+    Filter { name: "trace-sampler", module_crate: "filters/trace-sampler/module", schema: schema_of::<TraceSampler> },
     Filter {
         name: "trace-sampler-span-export",
         module_crate: "filters/trace-sampler/module-span-export",

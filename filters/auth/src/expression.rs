@@ -126,8 +126,8 @@ impl Expression {
 
     fn value<'a>(&'a self, tried: &'a Tried, caller: Option<&'a Identity>) -> Value<'a> {
         match self {
-            Self::Any(items) => any(items, tried, caller),
-            Self::All { callers, conditions } => all(callers, conditions, tried, caller),
+            Self::Any(items) => evaluate_any(items, tried, caller),
+            Self::All { callers, conditions } => evaluate_all(callers, conditions, tried, caller),
             Self::Not(item) => Ok(match item.value(tried, caller)? {
                 Truth::Holds(_) => Truth::Fails(Denial::new(Obstacle::Forbidden, true)),
                 Truth::Fails(denial) if denial.certain => Truth::Holds(Vec::new()),
@@ -154,7 +154,7 @@ impl Expression {
     }
 }
 
-fn any<'a>(items: &'a [Expression], tried: &'a Tried, caller: Option<&'a Identity>) -> Value<'a> {
+fn evaluate_any<'a>(items: &'a [Expression], tried: &'a Tried, caller: Option<&'a Identity>) -> Value<'a> {
     let mut nearest: Option<Denial<'a>> = None;
     for item in items {
         let denial = match item.value(tried, caller)? {
@@ -174,7 +174,7 @@ fn any<'a>(items: &'a [Expression], tried: &'a Tried, caller: Option<&'a Identit
     Ok(Truth::Fails(nearest.unwrap_or(Denial::new(Obstacle::Missing, false))))
 }
 
-fn all<'a>(
+fn evaluate_all<'a>(
     callers: &'a [Expression],
     conditions: &'a [Expression],
     tried: &'a Tried,
