@@ -24,3 +24,6 @@ pub mod request;
 mod seen;
 
 pub use filter::Auth;
+
+#[cfg(all(test, feature = "schema"))]
+mod agreement;

@@ -112,10 +112,8 @@ fn start(workers: usize, fields: Value, users: &str) -> Mesh {
     let mut basic = json!({"users": {"htpasswd": {"inline": users}}});
     basic.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let configuration = json!({"basic": basic, "default": {"require": {"basic": {}}}});
-    Mesh::start(|builder| {
-        builder.concurrency(workers).plugin_configuration(crate::mesh::PLUGIN, &configuration)
-    })
-    .unwrap()
+    Mesh::start(|builder| builder.concurrency(workers).plugin_configuration(crate::mesh::PLUGIN, &configuration))
+        .unwrap()
 }
 
 /// Sends a connection's share of the flood, each request when its time has come, however long the one before took.

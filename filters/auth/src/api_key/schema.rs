@@ -32,3 +32,43 @@ impl JsonSchema for ApiKeyConfig {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::agreement::assert_agreement;
+
+    fn with(client: Value) -> Value {
+        json!({"from": [{"header": "x"}], "clients": [client], "hide_credentials": true})
+    }
+
+    #[test]
+    fn schema_and_reader_agree() {
+        let digest = "0aF".repeat(21) + "b";
+        let client = |id: &str, digest: &str, not_after: &str| {
+            with(json!({"id": id, "key_sha256": digest, "not_after": not_after}))
+        };
+        let end = "2027-01-01T00:00:00Z";
+        assert_agreement::<ApiKeyConfig>(
+            &[
+                client("mobile", &digest, end),
+                client("!", &format!("sha256:{digest}"), "2027-01-01t00:00:00.5-01:30"),
+                json!({"from": [{"query": "k"}], "clients": [{"id": "a", "key_sha256": digest}]}),
+            ],
+            &[
+                json!({"from": [{"header": "x"}], "clients": []}),
+                client("", &digest, end),
+                client("a b", &digest, end),
+                client(&"a".repeat(129), &digest, end),
+                client("a", "", end),
+                client("a", &digest[1..], end),
+                client("a", &digest.replace('b', "g"), end),
+                client("a", &digest, "2027-01-01"),
+                client("a", &digest, "2027-01-01T00:00:00"),
+                client("a", &digest, "27-01-01T00:00:00Z"),
+            ],
+        );
+    }
+}

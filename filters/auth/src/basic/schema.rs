@@ -65,3 +65,66 @@ impl JsonSchema for Cache {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::agreement::assert_agreement;
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut config = full();
+        config[field] = value;
+        config
+    }
+
+    fn full() -> Value {
+        json!({
+            "users": {"htpasswd": {"inline": "alice:{SHA}/BkxjdExKM4UNE0GZRCpgiacJBs="}},
+            "realm": "staff only",
+            "strict": true,
+            "allow_insecure": false,
+            "hide_credentials": true,
+            "max_bcrypt_cost": 12,
+            "max_sha_crypt_rounds": 5000,
+            "max_argon2_memory": "64MiB",
+            "max_hashes_per_second": 5,
+            "max_hash_share": "12.5%",
+            "cache": {"ttl": "5m", "entries": 0},
+        })
+    }
+
+    #[test]
+    fn schema_and_reader_agree() {
+        assert_agreement::<BasicConfig>(
+            &[
+                full(),
+                json!({"users": {"htpasswd": {"inline": {"env": "USERS"}}}}),
+                with("max_bcrypt_cost", json!(16.0)),
+                with("cache", json!({})),
+            ],
+            &[
+                json!({}),
+                with("users", json!({})),
+                with("users", json!("alice")),
+                with("users", json!({"htpasswd": {"inline": ""}})),
+                with("users", json!({"htpasswd": {"file": "/etc/htpasswd"}})),
+                with("realm", json!("")),
+                with("realm", json!("a\"b")),
+                with("realm", json!("a\\b")),
+                with("realm", json!("\u{e9}")),
+                with("max_bcrypt_cost", json!(3)),
+                with("max_bcrypt_cost", json!(17)),
+                with("max_sha_crypt_rounds", json!(999)),
+                with("max_argon2_memory", json!(19)),
+                with("max_hashes_per_second", json!(0)),
+                with("max_hashes_per_second", json!(1.5)),
+                with("max_hash_share", json!(10)),
+                with("max_hash_share", json!("101%")),
+                with("cache", json!({"ttl": 300})),
+                with("cache", json!({"entries": -1})),
+            ],
+        );
+    }
+}

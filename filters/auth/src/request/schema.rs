@@ -49,3 +49,39 @@ impl JsonSchema for Sources {
         schema
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::agreement::assert_agreement;
+
+    #[test]
+    fn schema_and_reader_agree() {
+        assert_agreement::<Sources>(
+            &[
+                json!([{"header": "x-key", "prefix": "Key "}, {"cookie": "a"}, {"query": "b"}]),
+                json!([{"query": "\u{e9} b"}]),
+                json!([{"header": "X", "prefix": "v1:"}, {"header": "x"}]),
+            ],
+            &[
+                json!([]),
+                json!({"header": "x"}),
+                json!([{}]),
+                json!([{"header": "x", "cookie": "y"}]),
+                json!([{"header": ":path"}]),
+                json!([{"header": "Cookie"}]),
+                json!([{"header": ""}]),
+                json!([{"header": "a b"}]),
+                json!([{"header": "x", "prefix": ""}]),
+                json!([{"header": "x", "prefix": " a"}]),
+                json!([{"header": "x", "prefix": "a,"}]),
+                json!([{"header": "x", "prefix": "a\n"}]),
+                json!([{"cookie": "a=b"}]),
+                json!([{"query": ""}]),
+                json!([{"query": "a"}, {"query": "a"}]),
+            ],
+        );
+    }
+}
