@@ -3,7 +3,8 @@
 //! [`RateLimit`] is the filter; with `reading` and `shared` it asks the host for what a request says and for what its workers share.
 //! What decides is pure: [`config`] reads the configuration, [`limiter`] finds the limits that apply and takes
 //! from all of them or none, [`gcra`] and [`calendar`] say what a limit allows, [`policy`] keeps it in a [`table`], [`store`] changes
-//! tables together with other workers, [`lease`] spends what was taken ahead, and [`headers`] tells the client.
+//! tables together with other workers, [`lease`] spends what was taken ahead, and [`headers`] tells the client. `rls` asks a service that
+//! counts for all Envoys.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod lease;
 pub mod limiter;
 pub mod policy;
 mod reading;
+mod rls;
 mod settlement;
 mod shared;
 pub mod store;

@@ -1,0 +1,109 @@
+//! The field `rls` of a limit.
+
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
+use palisade_sdk::matching::Selector;
+use std::time::Duration;
+
+#[cfg(feature = "schema")]
+mod schema;
+
+const LONGEST_NAME: usize = 256;
+const MOST_DESCRIPTORS: usize = 16;
+const TIMEOUT: Duration = Duration::from_millis(20);
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(10);
+const REMEMBERED: Duration = Duration::from_secs(3_600);
+
+const FAILURE_MODES: [(&str, FailureMode); 3] =
+    [("local", FailureMode::Local), ("allow", FailureMode::Allow), ("deny", FailureMode::Deny)];
+
+/// Which service is asked, what, and what happens without an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct RlsConfig {
+    pub(super) cluster: String,
+    pub(super) domain: String,
+    /// At least one, of at least one entry each.
+    pub(super) descriptors: Vec<Vec<Entry>>,
+    pub(super) timeout: Duration,
+    pub(crate) failure_mode: FailureMode,
+    /// The longest that a refusal is remembered.
+    pub(super) remember: Duration,
+}
+
+/// One part of a descriptor.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: Selector,
+}
+
+/// What holds while the service gives no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureMode {
+    /// The limit's own rate.
+    Local,
+    /// The request passes.
+    Allow,
+    /// The request is refused.
+    Deny,
+}
+
+// === impl RlsConfig ===
+
+impl FromFields for RlsConfig {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let cluster = object.required_with("cluster", |node| name(node, "the name of one of Envoy's clusters"));
+        let domain = object.required_with("domain", |node| name(node, "a domain of up to 256 bytes"));
+        let descriptors = object.required_with("descriptors", descriptors);
+        let timeout = object.optional_with("timeout", timeout);
+        let failure_mode = object.required_with("failure_mode", |node| node.one_of(&FAILURE_MODES));
+        let remember = object.optional("remember");
+        Some(Self {
+            cluster: cluster?,
+            domain: domain?,
+            descriptors: descriptors?,
+            timeout: timeout?.unwrap_or(TIMEOUT),
+            failure_mode: failure_mode?,
+            remember: remember?.unwrap_or(REMEMBERED),
+        })
+    }
+}
+
+// === impl Entry ===
+
+impl FromFields for Entry {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let key = object.required_with("key", |node| name(node, "a key of up to 256 bytes"));
+        let value = object.required("value");
+        Some(Self { key: key?, value: value? })
+    }
+}
+
+fn descriptors(node: Node<'_>) -> Option<Vec<Vec<Entry>>> {
+    at_most(node, |node| at_most(node, Entry::from_config))
+}
+
+fn at_most<T>(node: Node<'_>, read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let items = node.non_empty_list(read)?;
+    if items.len() > MOST_DESCRIPTORS {
+        return node.malformed(&["at most ", &MOST_DESCRIPTORS.to_string(), " items"].concat());
+    }
+    Some(items)
+}
+
+fn name(node: Node<'_>, expected: &str) -> Option<String> {
+    let name = node.text(expected)?;
+    if (1..=LONGEST_NAME).contains(&name.len()) { Some(name.to_owned()) } else { node.malformed(expected) }
+}
+
+fn timeout(node: Node<'_>) -> Option<Duration> {
+    let timeout = Duration::from_config(node)?;
+    if (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&timeout) {
+        Some(timeout)
+    } else {
+        node.error("expected a duration from \"1ms\" to \"10s\"")
+    }
+}
+
+#[cfg(test)]
+mod tests;
