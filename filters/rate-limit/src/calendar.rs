@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn months_have_their_own_lengths() {
         for (now, start, end) in [
-            (0, 0, 2_678_400),                                     // January 1970
-            (1_709_211_845, 1_706_745_600, 1_709_251_200),         // February 2024, a leap year
-            (1_677_628_799, 1_675_209_600, 1_677_628_800),         // February 2023
-            (951_868_800, 951_868_800, 954_547_200),               // March 2000, after a leap day
-            (4_107_542_399, 4_105_123_200, 4_107_542_400),         // February 2100, no leap year
-            (1_735_689_599, 1_733_011_200, 1_735_689_600),         // the last second of 2024
+            (0, 0, 2_678_400),                             // January 1970
+            (1_709_211_845, 1_706_745_600, 1_709_251_200), // February 2024, a leap year
+            (1_677_628_799, 1_675_209_600, 1_677_628_800), // February 2023
+            (951_868_800, 951_868_800, 954_547_200),       // March 2000, after a leap day
+            (4_107_542_399, 4_105_123_200, 4_107_542_400), // February 2100, no leap year
+            (1_735_689_599, 1_733_011_200, 1_735_689_600), // the last second of 2024
         ] {
             assert_eq!(seconds(window(Unit::Month, now * SECOND)), (start, end), "{now}");
         }

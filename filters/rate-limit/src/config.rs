@@ -10,8 +10,8 @@ mod limit;
 #[cfg(feature = "schema")]
 mod schema;
 
-pub(crate) use limit::{Accuracy, Cost, Grant, Limit, OnMissing};
 use limit::MOST_LIMITS;
+pub(crate) use limit::{Accuracy, Cost, Grant, Limit, OnMissing};
 
 /// How many shards there are, at most and without a word about it.
 const SHARDS: (u64, u32) = (4096, 256);
@@ -167,8 +167,8 @@ const UNAVAILABLE: u8 = 14;
 
 impl FromFields for Deny {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let status =
-            object.optional_with("status", |node| node.integer(400..=599).and_then(|status| u16::try_from(status).ok()));
+        let status = object
+            .optional_with("status", |node| node.integer(400..=599).and_then(|status| u16::try_from(status).ok()));
         let grpc_status = object.optional_with("grpc_status", |node| {
             node.one_of(&[("resource_exhausted", RESOURCE_EXHAUSTED), ("unavailable", UNAVAILABLE)])
         });

@@ -1,17 +1,18 @@
 //! The filter: asks the host for what the limiter reads, and does to the request what it decides.
 
 use palisade_sdk::config::ConfigErrors;
-use palisade_sdk::matching::RequestView;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, ExchangeError, Filter, HostError, OnFailure, Phases, Plugin, Reply, Request, Response, labels,
-    now, phases,
+    Counter, Exchange, ExchangeError, Filter, HeaderError, HostError, OnFailure, Phases, Plugin, Reply, Request,
+    Response, labels, now, phases,
 };
 
 use crate::config::Config;
+use crate::global::Global;
 use crate::headers::{self, Lines, Upstream, When};
 use crate::limiter::{Limiter, NAME, Reason, Report, Ruling, Seen, Verdict};
 use crate::reading::{Habit, Reading};
+use crate::rls::Rls;
 use crate::settlement::Settlement;
 use crate::shared::{self, SharedShards};
 use crate::store::Events;
@@ -20,6 +21,8 @@ use crate::store::Events;
 pub struct RateLimit {
     pub(crate) limiter: Limiter,
     pub(crate) shards: SharedShards,
+    /// The service of each limit that has one.
+    pub(crate) services: Vec<Option<Rls>>,
     habit: Habit,
     decisions: Family<Counter, 2>,
     seen: [(fn(&Seen) -> bool, Counter); SEEN.len()],
@@ -48,13 +51,15 @@ impl Filter for RateLimit {
 
     const NAME: &'static str = NAME;
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const PHASES: Phases = phases![request_headers, response_headers, end];
+    const PHASES: Phases = phases![request_headers, response_headers, grpc_call, end];
     const ON_FAILURE: OnFailure = OnFailure::Refuse;
 
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
         let seed = shared::seed(&plugin)?;
         let shards = SharedShards::new(plugin.clone(), config.storage.shards)?;
+        let service = |(name, rls): (&str, Option<_>)| rls.map(|rls| Rls::new(name, rls, &plugin));
         Ok(Self {
+            services: config.limits.iter().map(|limit| service((&limit.name, limit.rls.clone()))).collect(),
             limiter: Limiter::new(config, seed),
             shards,
             habit: Habit::default(),
@@ -65,14 +70,25 @@ impl Filter for RateLimit {
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
-        let request = exchange.request().await;
-        let mut ruling = self.rule(&request)?;
-        if ruling.is_refused() {
-            return Err(self.refusal(&request, &ruling)?);
+        let mut request = exchange.request().await;
+        let mut settlement = Settlement::new(self, request.handle().clone());
+        let mut global = Global::default();
+        let reading = Reading::new(&request, &self.habit);
+        let mut ruling = self.limiter.decide(&reading.view(&self.limiter), &self.shards, nanoseconds)?;
+        settlement.hold(&ruling.reports);
+        if !ruling.global.is_empty() && !ruling.is_refused() {
+            global = self.ask_services(&reading, &mut ruling).await?;
         }
-        let lines = self.lines(&ruling);
-        let mut settlement = Settlement::new(self, request.handle().clone(), &mut ruling);
+        drop(reading);
+        self.count(&ruling);
+        if ruling.is_refused() {
+            return Err(self.refusal(&request, &ruling, &global)?);
+        }
+        settlement.owe(std::mem::take(&mut ruling.due));
+        let mut lines = self.lines(&ruling);
         drop(ruling);
+        global.change_request(&mut request);
+        lines.append(&mut global.response_headers);
         if lines.is_empty() && settlement.is_empty() {
             return Ok(());
         }
@@ -96,16 +112,11 @@ impl Filter for RateLimit {
 }
 
 impl RateLimit {
-    /// What the limits say about a request; what they allow is taken.
-    fn rule(&self, request: &Request<Self>) -> Result<Ruling<'_>, ExchangeError> {
-        let reading = Reading::new(request, &self.habit);
-        let view = RequestView::new(&reading, &self.limiter.config().client_ip);
-        let ruling = self.limiter.decide(&view, &self.shards, nanoseconds)?;
+    fn count(&self, ruling: &Ruling<'_>) {
         for Report { limit, verdict, .. } in &ruling.reports {
             self.decisions.increment([&limit.name, verdict.name()]);
         }
         self.count_seen(ruling.seen);
-        Ok(ruling)
     }
 
     pub(crate) fn count_seen(&self, seen: Seen) {
@@ -123,78 +134,89 @@ impl RateLimit {
     /// What the client is told on a response, other than a refusal.
     fn lines(&self, ruling: &Ruling<'_>) -> Lines {
         let headers = &self.limiter.config().headers;
-        let mut lines = match ruling.telling() {
-            Some(telling) if headers.when == When::Always => {
-                let standings: Vec<_> = ruling.told().map(Report::standing).collect();
-                headers.lines(&standings, &telling.standing())
-            }
-            _ => Lines::new(),
+        let mut lines = match headers.when {
+            When::Always => self.standings(ruling),
+            When::Denied | When::Never => Lines::new(),
         };
         if headers.shadow && ruling.reports.iter().any(|report| matches!(report.verdict, Verdict::Shadow(_))) {
-            lines.push(("x-ratelimit-shadow", "deny".to_owned()));
+            lines.push(("x-ratelimit-shadow".into(), b"deny".to_vec()));
         }
         lines
     }
 
+    fn standings(&self, ruling: &Ruling<'_>) -> Lines {
+        let standings: Vec<_> = ruling.told().filter_map(Report::standing).collect();
+        match ruling.telling().and_then(Report::standing) {
+            Some(telling) => self.limiter.config().headers.lines(&standings, &telling),
+            None => Lines::new(),
+        }
+    }
+
     /// The answer to a request that is refused.
-    fn refusal(&self, request: &Request<Self>, ruling: &Ruling<'_>) -> Result<Reply, ExchangeError> {
+    fn refusal(&self, request: &Request<Self>, ruling: &Ruling<'_>, global: &Global) -> Result<Reply, ExchangeError> {
         let config = self.limiter.config();
-        let Some(telling) = ruling.telling() else {
+        let Some(Report { verdict, decision, .. }) = ruling.telling() else {
             return Ok(Reply::new(config.deny.status, "palisade_rate_limit"));
         };
-        let mut reply = Reply::new(config.deny.status, telling.verdict.details()).grpc_status(config.deny.grpc_status);
+        let mut reply = Reply::new(config.deny.status, verdict.details()).grpc_status(config.deny.grpc_status);
         if config.headers.when != When::Never {
-            let standings: Vec<_> = ruling.told().map(Report::standing).collect();
-            for (name, value) in config.headers.lines(&standings, &telling.standing()) {
-                reply = reply.header(name, value)?;
+            for (name, value) in self.standings(ruling) {
+                reply = reply.header(&name, value)?;
             }
         }
         let is_grpc = request.header("content-type")?.is_some_and(|value| value.starts_with(b"application/grpc"));
-        match telling.decision.retry {
-            Some(retry) => {
-                reply = reply.header("retry-after", headers::retry_after(retry).to_string())?;
-                if is_grpc {
-                    let milliseconds = retry.div_ceil(1_000_000);
-                    reply = reply.header("grpc-retry-pushback-ms", milliseconds.to_string())?;
-                }
-            }
-            // What a gRPC client reads as "do not try again".
-            None if is_grpc => reply = reply.header("grpc-retry-pushback-ms", "-1")?,
-            None => {}
+        if let Some(retry) = decision.retry {
+            reply = reply.header("retry-after", headers::retry_after(retry).to_string())?;
+        }
+        if is_grpc {
+            // A gRPC client reads -1 as "do not try again" (gRFC A6).
+            let milliseconds = decision.retry.map_or("-1".to_owned(), |retry| retry.div_ceil(1_000_000).to_string());
+            reply = reply.header("grpc-retry-pushback-ms", milliseconds)?;
+        }
+        for (name, value) in &global.response_headers {
+            // What the service sends is not the client's fault: a line that cannot be written is left out.
+            reply = reply.clone().header(name, value).unwrap_or(reply);
         }
         if config.deny.problem && !is_grpc {
-            let violated: Vec<_> = ruling
-                .reports
-                .iter()
-                .filter(|report| matches!(report.verdict, Verdict::Refused(_)))
-                .map(|report| report.limit.name.as_str())
-                .collect();
+            let is_refused = |report: &&Report<'_>| matches!(report.verdict, Verdict::Refused(_));
+            let violated: Vec<_> =
+                ruling.reports.iter().filter(is_refused).map(|report| report.limit.name.as_str()).collect();
             let body = headers::problem(config.deny.status, &violated);
-            reply = reply.header("content-type", "application/problem+json")?.body(body);
+            return Ok(reply.header("content-type", "application/problem+json")?.body(body));
         }
-        Ok(reply)
+        Ok(if global.body.is_empty() { reply } else { reply.body(global.body.as_slice()) })
     }
 
     /// Tells the client about its limits on a response.
     fn tell(&self, response: &mut Response<Self>, lines: Lines) -> Result<(), ExchangeError> {
         let upstream = self.limiter.config().headers.upstream;
-        if upstream == Upstream::KeepLower
-            && let Some(ours) = headers::remaining(&lines)
-            && headers::remaining_upstream(|name| response.joined(name))?.is_some_and(|theirs| theirs <= ours)
-        {
-            return Ok(());
-        }
+        let keeps = upstream == Upstream::KeepLower
+            && match headers::remaining(&lines) {
+                Some(ours) => {
+                    headers::remaining_upstream(|name| response.joined(name))?.is_some_and(|theirs| theirs <= ours)
+                }
+                None => false,
+            };
         for (name, value) in lines {
-            match upstream {
-                Upstream::Append => response.add_header(name, value)?,
-                Upstream::Overwrite | Upstream::KeepLower => response.set_header(name, value)?,
+            let is_ours = headers::is_about_limits(&name);
+            let written = match upstream {
+                _ if keeps && is_ours => Ok(()),
+                Upstream::Append => response.add_header(&name, value),
+                Upstream::Overwrite | Upstream::KeepLower if is_ours => response.set_header(&name, value),
+                Upstream::Overwrite | Upstream::KeepLower => response.add_header(&name, value),
+            };
+            match written {
+                Err(HeaderError::Host(error)) => return Err(error.into()),
+                Err(error) => response.handle().report(&error),
+                Ok(()) => {}
             }
         }
         Ok(())
     }
 }
 
-fn nanoseconds() -> Result<u64, HostError> {
+/// The host's clock, in nanoseconds since the Unix epoch.
+pub(crate) fn nanoseconds() -> Result<u64, HostError> {
     Ok(u64::try_from(now()?.as_nanos()).unwrap_or(u64::MAX))
 }
 
@@ -218,6 +240,7 @@ impl Verdict {
                 Reason::Exhausted => "palisade_rate_limit_exhausted",
                 Reason::NoKey => "palisade_rate_limit_no_key",
                 Reason::Contended => "palisade_rate_limit_contended",
+                Reason::Unavailable => "palisade_rate_limit_unavailable",
             },
         }
     }

@@ -3,6 +3,7 @@
 //! `RateLimit-Policy` and `RateLimit` are those of draft-ietf-httpapi-ratelimit-headers-10, in structured fields (RFC 9651);
 //! `X-RateLimit-*` are those of Envoy.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::decision::Decision;
@@ -86,7 +87,7 @@ pub struct Standing<'a> {
 }
 
 /// Lines of a header section: names in lower case, and values.
-pub type Lines = Vec<(&'static str, String)>;
+pub type Lines = Vec<(Cow<'static, str>, Vec<u8>)>;
 
 // === impl Headers ===
 
@@ -106,21 +107,27 @@ impl Headers {
     /// The lines about the limits that applied, of which `telling` is the one that matters most.
     pub fn lines(&self, standings: &[Standing<'_>], telling: &Standing<'_>) -> Lines {
         let mut lines = Lines::new();
+        let mut push = |name: &'static str, value: String| lines.push((name.into(), value.into_bytes()));
         if self.ietf {
-            lines.push(("ratelimit-policy", joined(standings, policy)));
-            lines.push((RATELIMIT, state(telling)));
+            push("ratelimit-policy", joined(standings, policy));
+            push(RATELIMIT, state(telling));
         }
         if self.x_ratelimit != XRateLimit::Off {
             let mut limit = telling.shown.count.to_string();
             if self.x_ratelimit == XRateLimit::Draft03 {
                 limit.push_str(&joined(standings, draft03_policy));
             }
-            lines.push(("x-ratelimit-limit", limit));
-            lines.push((X_REMAINING, telling.decision.remaining.to_string()));
-            lines.push(("x-ratelimit-reset", seconds(telling.decision.reset).to_string()));
+            push("x-ratelimit-limit", limit);
+            push(X_REMAINING, telling.decision.remaining.to_string());
+            push("x-ratelimit-reset", seconds(telling.decision.reset).to_string());
         }
         lines
     }
+}
+
+/// Whether a header is one of those that tell about limits, of which a response has one.
+pub fn is_about_limits(name: &str) -> bool {
+    name.starts_with("ratelimit") || name.starts_with("x-ratelimit-")
 }
 
 /// Seconds for `Retry-After` (RFC 9110, section 10.2.3): never too early, and at least one.
@@ -130,7 +137,7 @@ pub fn retry_after(retry: u64) -> u64 {
 
 /// What remains as these lines have it.
 pub fn remaining(lines: &Lines) -> Option<u64> {
-    let line = |name| lines.iter().find(move |(line, _)| *line == name).map(|(_, value)| value.clone().into_bytes());
+    let line = |name| lines.iter().find(move |(line, _)| *line == name).map(|(_, value)| value.clone());
     remaining_upstream(|name| Ok::<_, std::convert::Infallible>(line(name))).ok().flatten()
 }
 
@@ -206,7 +213,8 @@ fn seconds(nanoseconds: u64) -> u64 {
 
 /// The smallest number in a list of items with parameters, each of which `number` looks at.
 fn smallest(value: &[u8], number: fn(&str) -> Option<&str>) -> Option<u64> {
-    let parts = value.split(|byte| matches!(byte, b',' | b';')).filter_map(|part| str::from_utf8(part.trim_ascii()).ok());
+    let parts =
+        value.split(|byte| matches!(byte, b',' | b';')).filter_map(|part| str::from_utf8(part.trim_ascii()).ok());
     parts.filter_map(|part| number(part)?.parse().ok()).min()
 }
 

@@ -53,13 +53,14 @@ impl Key {
 }
 
 /// What all keys of a limit under a policy begin with.
-pub fn identity(limit: &str, policy: &Policy) -> Vec<u8> {
+pub fn identity(limit: &str, policy: Option<&Policy>) -> Vec<u8> {
     let numbers = match policy {
-        Policy::Rate(gcra) => {
+        None => [3, 0, 0],
+        Some(Policy::Rate(gcra)) => {
             let [interval, burst] = gcra.parameters();
             [0, interval, burst]
         }
-        Policy::Quota { count, unit } => {
+        Some(Policy::Quota { count, unit }) => {
             let unit = match unit {
                 Unit::Hour => 0,
                 Unit::Day => 1,
@@ -67,7 +68,7 @@ pub fn identity(limit: &str, policy: &Policy) -> Vec<u8> {
             };
             [1, u64::from(*count), unit]
         }
-        Policy::Concurrency { count, max_duration } => [2, u64::from(*count), *max_duration],
+        Some(Policy::Concurrency { count, max_duration }) => [2, u64::from(*count), *max_duration],
     };
     let mut identity = u64::try_from(limit.len()).unwrap_or(u64::MAX).to_le_bytes().to_vec();
     identity.extend_from_slice(limit.as_bytes());
@@ -122,18 +123,19 @@ mod tests {
     fn a_limit_that_changes_has_other_keys() {
         let rate = |count, burst| Policy::Rate(Gcra::new(count, 1_000_000_000, burst, false).unwrap());
         let identities = [
-            identity("a", &rate(1, 1)),
-            identity("b", &rate(1, 1)),
-            identity("a", &rate(2, 1)),
-            identity("a", &rate(1, 2)),
-            identity("a", &Policy::Quota { count: 1, unit: Unit::Day }),
-            identity("a", &Policy::Quota { count: 1, unit: Unit::Month }),
-            identity("a", &Policy::Concurrency { count: 1, max_duration: 1 }),
+            identity("a", Some(&rate(1, 1))),
+            identity("b", Some(&rate(1, 1))),
+            identity("a", Some(&rate(2, 1))),
+            identity("a", Some(&rate(1, 2))),
+            identity("a", Some(&Policy::Quota { count: 1, unit: Unit::Day })),
+            identity("a", Some(&Policy::Quota { count: 1, unit: Unit::Month })),
+            identity("a", Some(&Policy::Concurrency { count: 1, max_duration: 1 })),
+            identity("a", None),
         ];
         for (place, one) in identities.iter().enumerate() {
             assert!(!identities[..place].contains(one));
         }
-        assert_eq!(identity("a", &rate(1, 1)), identity("a", &rate(1, 1)));
+        assert_eq!(identity("a", Some(&rate(1, 1))), identity("a", Some(&rate(1, 1))));
     }
 
     proptest! {

@@ -14,6 +14,7 @@ pub mod config;
 pub mod decision;
 mod filter;
 pub mod gcra;
+mod global;
 pub mod headers;
 pub mod key;
 pub mod lease;

@@ -6,11 +6,10 @@ use palisade_sdk::matching::{Attributes, Field, Matcher, RequestView, Verdict as
 use crate::clock::Clock;
 use crate::config::{Accuracy, Config, Cost, Exempt, Grant, Limit, OnMissing};
 use crate::decision::Decision;
-use crate::gcra::Gcra;
-use crate::headers::Standing;
+use crate::headers::{Shown, Standing};
 use crate::key::Seed;
 use crate::lease::{Lease, Leases};
-use crate::policy::{Demand, Policy, Taken};
+use crate::policy::{Answer, Demand, Policy, Taken};
 use crate::store::{Ask, Events, Outcome, Place, Shards, Store};
 use crate::table::Room;
 
@@ -31,6 +30,8 @@ pub struct Limiter {
 pub struct Ruling<'l> {
     /// Those that applied, in the order of the config.
     pub reports: Vec<Report<'l>>,
+    /// Those for which a service is to be asked, each with its number in the config.
+    pub(crate) global: Vec<(usize, &'l Limit)>,
     /// What to charge when the response is over.
     pub due: Vec<Due<'l>>,
     /// What happened on the way.
@@ -42,16 +43,28 @@ pub struct Ruling<'l> {
 pub struct Report<'l> {
     /// The limit.
     pub(crate) limit: &'l Limit,
-    /// What its key may have.
-    pub(crate) grant: &'l Grant,
+    /// How it is shown, where that is known.
+    pub shown: Option<Shown>,
+    /// The most that can be taken at once.
+    pub capacity: u64,
     /// The decision.
     pub decision: Decision,
     /// What follows from it.
     pub verdict: Verdict,
-    /// The shard in which `taken` was taken.
-    pub shard: u32,
     /// What was taken.
-    pub taken: Taken,
+    pub held: Held<'l>,
+}
+
+/// What was taken for a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Held<'l> {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This, in a shard.
+    Taken(&'l Policy, u32, Taken),
+    /// So many tokens of a key that this worker leases.
+    Leased(u64, u64),
 }
 
 /// What follows from a limit's decision.
@@ -74,6 +87,8 @@ pub enum Reason {
     NoKey,
     /// Other workers were faster time and again.
     Contended,
+    /// The service gives no answer.
+    Unavailable,
 }
 
 /// A charge that is to come.
@@ -109,13 +124,14 @@ struct Applied<'l> {
     place: Place,
     demand: Demand,
     enforced: bool,
-    held: Held,
+    known: Known,
 }
 
 /// What this worker can say by itself.
-enum Held {
+#[derive(Clone, Copy)]
+enum Known {
     /// Nothing.
-    Unknown,
+    Nothing,
     /// The tokens are here.
     Tokens(Lease),
     /// All is used up still.
@@ -173,37 +189,97 @@ impl Limiter {
         }
         let named = self.named_by_route(request, &mut ruling.seen)?;
         let mut applied = Vec::new();
-        for limit in &self.config.limits {
+        for (number, limit) in self.config.limits.iter().enumerate() {
             let applies = match &named {
                 Some(names) => names.iter().any(|name| *name == limit.name.as_bytes()),
                 None => matches(&limit.matcher, request, &mut ruling.seen)?,
             };
-            if applies {
+            if applies && limit.rls.is_some() {
+                ruling.global.push((number, limit));
+            } else if applies {
                 self.apply(limit, request, &mut applied, &mut ruling)?;
             }
         }
-        if ruling.is_refused() || applied.is_empty() {
-            return Ok(ruling);
-        }
-        let now = self.clock.at(clock()?);
-        self.take(shards, now, applied, &mut ruling)?;
+        self.take(shards, clock, applied, &mut ruling)?;
         Ok(ruling)
     }
 
-    /// Gives back what was taken for a request that is refused after all.
+    /// Decides about a request by a limit's own rate, while its service gives no answer.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub(crate) fn decide_alone<'s, A, S>(
+        &'s self,
+        limit: &'s Limit,
+        request: &RequestView<'_, A>,
+        shards: &S,
+        clock: impl FnOnce() -> Result<u64, S::Error>,
+    ) -> Result<Ruling<'s>, A::Error>
+    where
+        A: Attributes,
+        A::Error: From<S::Error>,
+        S: Shards,
+    {
+        let mut ruling = Ruling::default();
+        let mut applied = Vec::new();
+        self.apply(limit, request, &mut applied, &mut ruling)?;
+        self.take(shards, clock, applied, &mut ruling)?;
+        Ok(ruling)
+    }
+
+    /// How much a request takes of a limit, where that is known before the response.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub(crate) fn cost<A: Attributes>(
+        &self,
+        limit: &Limit,
+        request: &RequestView<'_, A>,
+        seen: &mut Seen,
+    ) -> Result<u64, A::Error> {
+        let Cost::Request { value, default, max } = &limit.cost else { return Ok(1) };
+        let selection = value.select(request)?;
+        seen.ambiguous |= selection.ambiguous;
+        // Nothing costs less than 1: a client must not choose to be free.
+        Ok(selection.value.map_or(*default, |value| seen.cost(&value, *default)).clamp(1, *max))
+    }
+
+    /// Whether what a limit's service refuses is refused.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses to answer.
+    pub(crate) fn enforces<A: Attributes>(
+        &self,
+        limit: &Limit,
+        request: &RequestView<'_, A>,
+    ) -> Result<bool, A::Error> {
+        if limit.enforce == Percent::ALL || limit.enforce == Percent::ZERO {
+            return Ok(limit.enforce == Percent::ALL);
+        }
+        Ok(match self.key(limit, &limit.identity, request, &mut Seen::default())? {
+            Read::Key(_, enforced) => enforced,
+            Read::Skip | Read::Deny => true,
+        })
+    }
+
+    /// Gives back what was taken for a request.
     ///
     /// # Errors
     ///
     /// When the host refuses.
-    pub fn give_back<S: Shards>(
-        &self,
-        shards: &S,
-        now: u64,
-        reports: &mut [Report<'_>],
-    ) -> Result<(), S::Error> {
-        let now = self.clock.at(now);
-        for Report { grant, shard, taken, .. } in reports {
-            self.store.give_back(shards, now, &grant.policy, *shard, std::mem::take(taken))?;
+    pub fn give_back<S: Shards>(&self, shards: &S, now: u64, held: Held<'_>) -> Result<(), S::Error> {
+        match held {
+            Held::Nothing => {}
+            Held::Taken(policy, shard, taken) => {
+                self.store.give_back(shards, self.clock.at(now), policy, shard, taken)?;
+            }
+            Held::Leased(fingerprint, tokens) => {
+                let lease = self.leases.of(fingerprint);
+                self.leases.keep(Lease { tokens: lease.tokens.saturating_add(tokens), ..lease });
+            }
         }
         Ok(())
     }
@@ -261,7 +337,7 @@ impl Limiter {
         ruling: &mut Ruling<'l>,
     ) -> Result<(), A::Error> {
         let Some(grant) = self.grant(limit, request, &mut ruling.seen)? else { return Ok(()) };
-        let (place, enforced) = match self.key(limit, grant, request, &mut ruling.seen)? {
+        let (place, enforced) = match self.key(limit, &grant.identity, request, &mut ruling.seen)? {
             Read::Key(place, enforced) => (place, enforced),
             Read::Skip => return Ok(()),
             Read::Deny => {
@@ -269,33 +345,19 @@ impl Limiter {
                 return Ok(());
             }
         };
-        let cost = match &limit.cost {
-            Cost::One => 1,
-            Cost::Request { value, default, max } => {
-                let selection = value.select(request)?;
-                ruling.seen.ambiguous |= selection.ambiguous;
-                // Nothing costs less than 1: a client must not choose to be free.
-                selection.value.map_or(*default, |value| ruling.seen.cost(&value, *default)).clamp(1, *max)
-            }
-            Cost::ResponseHeader { .. } | Cost::ResponseBytes { .. } => {
-                ruling.due.push(Due { limit, policy: &grant.policy, place });
-                applied.push(Applied {
-                    limit,
-                    grant,
-                    place,
-                    demand: Demand { need: 1, take: 0, spare: 0 },
-                    enforced,
-                    held: Held::Unknown,
-                });
-                return Ok(());
-            }
-        };
+        if limit.cost.is_after() {
+            ruling.due.push(Due { limit, policy: &grant.policy, place });
+            let demand = Demand { need: 1, take: 0, spare: 0 };
+            applied.push(Applied { limit, grant, place, demand, enforced, known: Known::Nothing });
+            return Ok(());
+        }
+        let cost = self.cost(limit, request, &mut ruling.seen)?;
         let spare = match limit.accuracy {
             Accuracy::Exact => 0,
             Accuracy::Lease { batch, .. } => batch.saturating_sub(cost),
         };
         let demand = Demand { need: cost, take: cost, spare };
-        applied.push(Applied { limit, grant, place, demand, enforced, held: Held::Unknown });
+        applied.push(Applied { limit, grant, place, demand, enforced, known: Known::Nothing });
         Ok(())
     }
 
@@ -320,11 +382,11 @@ impl Limiter {
     fn key<A: Attributes>(
         &self,
         limit: &Limit,
-        grant: &Grant,
+        identity: &[u8],
         request: &RequestView<'_, A>,
         seen: &mut Seen,
     ) -> Result<Read, A::Error> {
-        let mut key = self.seed.key(&grant.identity);
+        let mut key = self.seed.key(identity);
         // Those who find no room share what the limit allows one.
         let shared = key.hash();
         for part in &limit.key {
@@ -351,14 +413,18 @@ impl Limiter {
     fn take<'l, S: Shards>(
         &self,
         shards: &S,
-        now: u64,
+        clock: impl FnOnce() -> Result<u64, S::Error>,
         mut applied: Vec<Applied<'l>>,
         ruling: &mut Ruling<'l>,
     ) -> Result<(), S::Error> {
-        for applied in &mut applied {
-            applied.held = self.held(applied, now);
+        if ruling.is_refused() || applied.is_empty() {
+            return Ok(());
         }
-        let known_refused = |applied: &Applied<'_>| applied.enforced && matches!(applied.held, Held::Refused(_));
+        let now = self.clock.at(clock()?);
+        for applied in &mut applied {
+            applied.known = self.known(applied, now);
+        }
+        let known_refused = |applied: &Applied<'_>| applied.enforced && matches!(applied.known, Known::Refused(_));
         let unknown: Vec<_> = match applied.iter().any(known_refused) {
             true => Vec::new(),
             false => applied.iter().filter(|applied| applied.is_unknown()).map(Applied::ask).collect(),
@@ -370,96 +436,92 @@ impl Limiter {
                 Outcome::Contended => (Vec::new(), true),
             },
         };
-        drop(unknown);
         ruling.seen.contended = contended;
+        let refused = applied.iter().any(known_refused)
+            || contended && applied.iter().any(|applied| applied.enforced && !applied.contended().admitted)
+            || applied
+                .iter()
+                .filter(|applied| applied.is_unknown())
+                .zip(&answers)
+                .any(|(applied, answer)| applied.enforced && !answer.decision.admitted);
         let mut answers = answers.into_iter();
-        let first = ruling.reports.len();
         for applied in &applied {
-            let (decision, taken, reason) = match applied.held {
-                Held::Tokens(lease) => (applied.from_tokens(&lease, now), Taken::default(), Reason::Exhausted),
-                Held::Refused(decision) => (decision, Taken::default(), Reason::Exhausted),
-                Held::Unknown => match answers.next() {
-                    Some(answer) => (answer.decision, answer.taken, Reason::Exhausted),
-                    None if contended => (applied.contended(), Taken::default(), Reason::Contended),
-                    // Another limit is known to refuse, so that this one was not asked.
-                    None => continue,
-                },
+            let answer = if applied.is_unknown() { answers.next() } else { None };
+            let (decision, reason) = match (applied.known, answer) {
+                (Known::Tokens(lease), _) => (applied.from_tokens(&lease, now), Reason::Exhausted),
+                (Known::Refused(decision), _) => (decision, Reason::Exhausted),
+                (Known::Nothing, Some(answer)) => (answer.decision, Reason::Exhausted),
+                (Known::Nothing, None) if contended => (applied.contended(), Reason::Contended),
+                // Another limit is known to refuse, so that this one was not asked.
+                (Known::Nothing, None) => continue,
             };
             let verdict = match (decision.admitted, applied.enforced) {
                 (true, _) => Verdict::Admitted,
                 (false, true) => Verdict::Refused(reason),
                 (false, false) => Verdict::Shadow(reason),
             };
-            let Applied { limit, grant, place, .. } = applied;
-            ruling.reports.push(Report { limit, grant, decision, verdict, shard: place.shard, taken });
+            let held = match applied.limit.accuracy {
+                Accuracy::Exact => answer.map_or(Held::Nothing, |answer| {
+                    Held::Taken(&applied.grant.policy, applied.place.shard, answer.taken)
+                }),
+                Accuracy::Lease { .. } => self.keep_lease(applied, answer, refused, now),
+            };
+            ruling.reports.push(applied.report(decision, verdict, held));
         }
-        if ruling.is_refused() {
+        if refused {
             ruling.due.clear();
-        }
-        if !contended {
-            self.keep_leases(now, &applied, ruling, first);
         }
         Ok(())
     }
 
     /// What this worker can say about a leased limit by itself.
-    fn held(&self, applied: &Applied<'_>, now: u64) -> Held {
+    fn known(&self, applied: &Applied<'_>, now: u64) -> Known {
         let (Accuracy::Lease { .. }, Policy::Rate(gcra)) = (applied.limit.accuracy, &applied.grant.policy) else {
-            return Held::Unknown;
+            return Known::Nothing;
         };
         let lease = self.leases.of(applied.place.fingerprint);
         let need = applied.demand.need;
         if lease.tokens >= need {
-            return Held::Tokens(lease);
+            return Known::Tokens(lease);
         }
         match lease.refusal(need, now) {
-            Some(until) => Held::Refused(Decision {
+            Some(until) => Known::Refused(Decision {
                 admitted: false,
                 remaining: gcra.remaining(lease.tat, now).saturating_add(lease.tokens).min(need.saturating_sub(1)),
                 reset: lease.tat.saturating_sub(now),
                 retry: Some(until.saturating_sub(now)),
             }),
-            None => Held::Unknown,
+            None => Known::Nothing,
         }
     }
 
-    /// Keeps what was taken ahead, and what was spent of it, and what is known about refusals.
-    fn keep_leases(&self, now: u64, applied: &[Applied<'_>], ruling: &Ruling<'_>, first: usize) {
-        let admitted = !ruling.is_refused();
-        let reports = ruling.reports.get(first..).unwrap_or_default();
-        for applied in applied.iter().filter(|applied| matches!(applied.limit.accuracy, Accuracy::Lease { .. })) {
-            let fingerprint = applied.place.fingerprint;
-            match applied.held {
-                Held::Tokens(lease) if admitted => {
-                    let tokens = lease.tokens.saturating_sub(applied.demand.take);
-                    self.leases.keep(Lease { tokens, ..lease });
+    /// Keeps what was taken ahead and what is known about refusals, and spends what an admitted request takes.
+    fn keep_lease<'l>(&self, applied: &Applied<'l>, answer: Option<Answer>, refused: bool, now: u64) -> Held<'l> {
+        let Applied { place, demand, .. } = applied;
+        let lease = match (applied.known, answer) {
+            (Known::Tokens(lease), _) if !refused => lease,
+            (Known::Nothing, Some(answer)) if !answer.decision.admitted => {
+                if let Some(retry) = answer.decision.retry {
+                    let refused = Some((demand.need, now.saturating_add(retry)));
+                    let tat = now.saturating_add(answer.decision.reset);
+                    self.leases.keep(Lease { refused, tat, ..self.leases.of(place.fingerprint) });
                 }
-                Held::Tokens(_) | Held::Refused(_) => {}
-                Held::Unknown => {
-                    let Some(report) = reports.iter().find(|report| std::ptr::eq(report.limit, applied.limit)) else {
-                        continue;
-                    };
-                    let lease = self.leases.of(fingerprint);
-                    if let (false, Some(retry)) = (report.decision.admitted, report.decision.retry) {
-                        let refused = Some((applied.demand.need, now.saturating_add(retry)));
-                        let tat = now.saturating_add(report.decision.reset);
-                        self.leases.keep(Lease { refused, tat, ..lease });
-                    } else if report.taken.fingerprint == fingerprint {
-                        let spare = report.taken.amount.saturating_sub(applied.demand.take);
-                        let tokens = lease.tokens.saturating_add(spare);
-                        self.leases.keep(Lease { fingerprint, tokens, tat: report.taken.until, refused: None });
-                    }
-                }
+                return Held::Nothing;
             }
-        }
+            // Those who share a budget lease nothing of it.
+            (Known::Nothing, Some(answer)) if answer.taken.fingerprint == place.fingerprint => {
+                let lease = self.leases.of(place.fingerprint);
+                let tokens = lease.tokens.saturating_add(answer.taken.amount);
+                Lease { tokens, tat: answer.taken.until, refused: None, ..lease }
+            }
+            _ => return Held::Nothing,
+        };
+        self.leases.keep(Lease { tokens: lease.tokens.saturating_sub(demand.take), ..lease });
+        Held::Leased(place.fingerprint, demand.take)
     }
 }
 
-fn matches<A: Attributes>(
-    matcher: &Matcher,
-    request: &RequestView<'_, A>,
-    seen: &mut Seen,
-) -> Result<bool, A::Error> {
+fn matches<A: Attributes>(matcher: &Matcher, request: &RequestView<'_, A>, seen: &mut Seen) -> Result<bool, A::Error> {
     let verdict = matcher.evaluate(request)?;
     seen.ambiguous |= verdict == Matches::Ambiguous;
     Ok(verdict == Matches::Match)
@@ -496,14 +558,19 @@ impl<'l> Ruling<'l> {
 // === impl Report ===
 
 impl<'l> Report<'l> {
-    /// How the client is told.
-    pub fn standing(&self) -> Standing<'l> {
-        Standing { name: &self.limit.name, shown: self.grant.shown, decision: self.decision }
+    /// How the client is told, if there is something to tell.
+    pub fn standing(&self) -> Option<Standing<'l>> {
+        Some(Standing { name: &self.limit.name, shown: self.shown?, decision: self.decision })
+    }
+
+    /// Whether it holds a place under a limit of concurrency.
+    pub(crate) fn holds_place(&self) -> bool {
+        matches!(self.held, Held::Taken(Policy::Concurrency { .. }, _, taken) if taken.amount > 0)
     }
 
     /// How much is left, in parts of 2^32 of the whole.
     fn share(&self) -> u64 {
-        let whole = self.grant.policy.capacity().max(1);
+        let whole = self.capacity.max(1);
         let share = (u128::from(self.decision.remaining) << 32).checked_div(u128::from(whole)).unwrap_or_default();
         u64::try_from(share).unwrap_or(u64::MAX)
     }
@@ -514,7 +581,8 @@ impl<'l> Report<'l> {
             true => Verdict::Shadow(Reason::NoKey),
             false => Verdict::Refused(Reason::NoKey),
         };
-        Self { limit, grant, decision, verdict, shard: 0, taken: Taken::default() }
+        let capacity = grant.policy.capacity();
+        Self { limit, shown: Some(grant.shown), capacity, decision, verdict, held: Held::Nothing }
     }
 }
 
@@ -544,6 +612,17 @@ impl Due<'_> {
 // === impl Seen ===
 
 impl Seen {
+    /// Adds what happened elsewhere on the way.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Self { exempt, ambiguous, unknown_rule, missing_key, invalid_cost, contended } = other;
+        self.exempt |= exempt;
+        self.ambiguous |= ambiguous;
+        self.unknown_rule |= unknown_rule;
+        self.missing_key |= missing_key;
+        self.invalid_cost |= invalid_cost;
+        self.contended |= contended;
+    }
+
     /// A cost as it stands in a header: decimal digits.
     fn cost(&mut self, value: &[u8], default: u64) -> u64 {
         let digits = value.trim_ascii();
@@ -561,18 +640,24 @@ impl Seen {
 
 impl<'l> Applied<'l> {
     fn is_unknown(&self) -> bool {
-        matches!(self.held, Held::Unknown)
+        matches!(self.known, Known::Nothing)
     }
 
     fn ask(&self) -> Ask<'l> {
         Ask { policy: &self.grant.policy, place: self.place, demand: self.demand, enforced: self.enforced }
     }
 
+    fn report(&self, decision: Decision, verdict: Verdict, held: Held<'l>) -> Report<'l> {
+        let Self { limit, grant, .. } = self;
+        let capacity = grant.policy.capacity();
+        Report { limit, shown: Some(grant.shown), capacity, decision, verdict, held }
+    }
+
     /// The decision where the tokens are here.
     fn from_tokens(&self, lease: &Lease, now: u64) -> Decision {
         let left = lease.tokens.saturating_sub(self.demand.take);
         let remaining = match &self.grant.policy {
-            Policy::Rate(gcra) => Gcra::remaining(gcra, lease.tat, now).saturating_add(left).min(gcra.burst()),
+            Policy::Rate(gcra) => gcra.remaining(lease.tat, now).saturating_add(left).min(gcra.burst()),
             _ => left,
         };
         Decision { admitted: true, remaining, reset: lease.tat.saturating_sub(now), retry: None }

@@ -171,14 +171,7 @@ fn current(unit: Unit, table: &Table, fingerprint: u64, now: u64) -> Slot {
     slot.unwrap_or(Slot { until: end, fingerprint, generation, count: 0 })
 }
 
-fn quota(
-    count: u32,
-    unit: Unit,
-    table: &Table,
-    fingerprint: u64,
-    demand: Demand,
-    now: u64,
-) -> (Decision, Slot, u64) {
+fn quota(count: u32, unit: Unit, table: &Table, fingerprint: u64, demand: Demand, now: u64) -> (Decision, Slot, u64) {
     let slot = current(unit, table, fingerprint, now);
     let left = u64::from(count.saturating_sub(slot.count));
     let reset = slot.until.saturating_sub(now);

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 
-use palisade_sdk::matching::{Attributes, Field};
-use palisade_sdk::{ExchangeError, Filter, HeaderMap, Request};
+use palisade_sdk::matching::{Attributes, Field, RequestView};
+use palisade_sdk::{ExchangeError, Filter, Handle, HeaderMap, Request};
+
+use crate::limiter::Limiter;
 
 /// What one request says. A header that is asked for alone is read alone; when there is a second one, all are read at once, which
 /// costs the host about as much as two.
@@ -22,6 +24,16 @@ pub(crate) struct Habit(Cell<bool>);
 impl<'r, F: Filter> Reading<'r, F> {
     pub(crate) fn new(request: &'r Request<F>, habit: &'r Habit) -> Self {
         Self { request, first: OnceCell::new(), all: OnceCell::new(), habit }
+    }
+
+    /// The request as matchers and selectors see it.
+    pub(crate) fn view<'v>(&'v self, limiter: &'v Limiter) -> RequestView<'v, Self> {
+        RequestView::new(self, &limiter.config().client_ip)
+    }
+
+    /// The way to the host.
+    pub(crate) fn handle(&self) -> &'r Handle<F> {
+        self.request.handle()
     }
 
     fn all(&self) -> Result<&HeaderMap, ExchangeError> {

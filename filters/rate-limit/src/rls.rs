@@ -16,4 +16,4 @@ mod refusals;
 pub(crate) use answer::Answer;
 pub(crate) use client::{Rls, Verdict};
 pub(crate) use config::{FailureMode, RlsConfig};
-pub(crate) use descriptors::{Asked, Question};
+pub(crate) use descriptors::Asked;

@@ -1,17 +1,16 @@
 //! Settlement: what a request still owes and holds while its response is under way.
 
-use palisade_sdk::{ExchangeError, Filter, Handle, Response, now};
+use palisade_sdk::{ExchangeError, Filter, Handle, Response};
 
-use crate::filter::RateLimit;
-use crate::limiter::{Due, Report, Ruling, Seen};
-use crate::policy::Policy;
+use crate::filter::{RateLimit, nanoseconds};
+use crate::limiter::{Due, Held, Report, Seen};
 
 /// What is to be given back and charged when a request is over, however it ends: when this is dropped.
 pub(crate) struct Settlement<'f, F: Filter> {
     filter: &'f RateLimit,
     handle: Handle<F>,
     /// Places under limits of concurrency.
-    held: Vec<Report<'f>>,
+    held: Vec<Held<'f>>,
     /// What is to be charged, and what the header says that tells the cost, where there is one.
     due: Vec<(Due<'f>, Option<Vec<u8>>)>,
     /// The length of the response's body, once it is over.
@@ -19,14 +18,19 @@ pub(crate) struct Settlement<'f, F: Filter> {
 }
 
 impl<'f, F: Filter> Settlement<'f, F> {
-    /// What a ruling leaves to be settled.
-    pub(crate) fn new(filter: &'f RateLimit, handle: Handle<F>, ruling: &mut Ruling<'f>) -> Self {
-        let is_held = |report: &&Report<'f>| {
-            matches!(report.grant.policy, Policy::Concurrency { .. }) && report.taken.amount > 0
-        };
-        let held = ruling.reports.iter().filter(is_held).copied().collect();
-        let due = ruling.due.drain(..).map(|due| (due, None)).collect();
-        Self { filter, handle, held, due, bytes: None }
+    /// Nothing.
+    pub(crate) fn new(filter: &'f RateLimit, handle: Handle<F>) -> Self {
+        Self { filter, handle, held: Vec::new(), due: Vec::new(), bytes: None }
+    }
+
+    /// Holds the places that these limits gave.
+    pub(crate) fn hold(&mut self, reports: &[Report<'f>]) {
+        self.held.extend(reports.iter().filter(|report| report.holds_place()).map(|report| report.held));
+    }
+
+    /// Owes what the response will cost.
+    pub(crate) fn owe(&mut self, due: Vec<Due<'f>>) {
+        self.due.extend(due.into_iter().map(|due| (due, None)));
     }
 
     /// Whether there is nothing to settle.
@@ -67,10 +71,12 @@ impl<'f, F: Filter> Settlement<'f, F> {
     }
 
     fn settle(&mut self) -> Result<(), ExchangeError> {
-        let now = now()?.as_nanos() as u64;
+        let now = nanoseconds()?;
         let mut seen = Seen::default();
         let RateLimit { limiter, shards, .. } = self.filter;
-        limiter.give_back(shards, now, &mut self.held)?;
+        for held in self.held.drain(..) {
+            limiter.give_back(shards, now, held)?;
+        }
         for (due, header) in self.due.drain(..) {
             let cost = due.cost(header.as_deref(), self.bytes, &mut seen);
             limiter.charge(shards, now, &due, cost)?;

@@ -55,7 +55,9 @@ pub(crate) fn seed(plugin: &Plugin) -> Result<Seed, ConfigErrors> {
     random::fill(&mut seed).map_err(refused)?;
     key.create(&seed).map_err(refused)?;
     let agreed = key.get().map_err(refused)?;
-    agreed.and_then(|seed| Seed::from_bytes(&seed)).ok_or_else(|| ConfigErrors::new("", "the workers have no common seed"))
+    agreed
+        .and_then(|seed| Seed::from_bytes(&seed))
+        .ok_or_else(|| ConfigErrors::new("", "the workers have no common seed"))
 }
 
 /// The name of a shard's key. It stands for one layout of the value, which the modules of an update may not agree on.

@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 
-use crate::policy::{Answer, Demand, Policy, Taken};
 use crate::decision::Decision;
+use crate::policy::{Answer, Demand, Policy, Taken};
 use crate::table::{Room, Slot, Table};
 
 /// How often a change is tried against other workers.
@@ -239,7 +239,10 @@ fn without_room(admitted: bool, policy: &Policy) -> Answer {
 
     let remaining = if admitted { policy.capacity() } else { 0 };
     let retry = (!admitted).then_some(RETRY);
-    Answer { decision: Decision { admitted, remaining, reset: retry.unwrap_or_default(), retry }, taken: Taken::default() }
+    Answer {
+        decision: Decision { admitted, remaining, reset: retry.unwrap_or_default(), retry },
+        taken: Taken::default(),
+    }
 }
 
 // === impl Place ===

@@ -10,6 +10,7 @@ use crate::gcra::{Gcra, Unfit};
 use crate::headers::Shown;
 use crate::key;
 use crate::policy::Policy;
+use crate::rls::{FailureMode, RlsConfig};
 
 pub(super) const MOST_LIMITS: usize = 64;
 
@@ -25,7 +26,7 @@ pub(super) const MOST_IN_BATCH: u64 = 1_000_000;
 
 const DAY: u64 = 86_400;
 
-pub(super) const KINDS: [&str; 4] = ["rate", "quota", "concurrency", "unlimited"];
+const KINDS: [&str; 5] = ["rate", "quota", "concurrency", "unlimited", "rls"];
 
 /// What is allowed to each of those that a key tells apart.
 #[derive(Debug)]
@@ -37,8 +38,12 @@ pub(crate) struct Limit {
     /// What tells apart those who have their own budget.
     pub(crate) key: Vec<Selector>,
     pub(crate) on_missing: OnMissing,
-    /// What each may have; `None` is no limit.
+    /// What each may have; `None` is no limit. Beside `rls`, this is what holds while the service gives no answer.
     pub(crate) grant: Option<Grant>,
+    /// The service that is asked, which counts for all Envoys.
+    pub(crate) rls: Option<RlsConfig>,
+    /// What the limit's keys begin with where there is no grant.
+    pub(crate) identity: Vec<u8>,
     pub(crate) tiers: Option<Tiers>,
     pub(crate) cost: Cost,
     pub(crate) accuracy: Accuracy,
@@ -113,13 +118,18 @@ impl FromFields for Limit {
         let key = object.optional_with("key", |node| at_most(MOST_PARTS, node, Selector::from_config));
         let on_missing = object.optional("on_missing");
         let cost = object.optional("cost").map(|cost| cost.unwrap_or(Cost::One));
-        let context = Context { name: name.as_deref().unwrap_or_default(), debt: cost.as_ref().is_some_and(Cost::is_after) };
-        let grant = context.grant(object);
+        let context =
+            Context { name: name.as_deref().unwrap_or_default(), debt: cost.as_ref().is_some_and(Cost::is_after) };
+        let rls = object.optional::<RlsConfig>("rls");
+        let grant = context.grant(object, &rls);
         let tiers = object.optional_with("tiers", |node| node.object(|object| Tiers::read(object, context)));
         let accuracy = accuracy(object);
         let enforce = enforce(object);
 
-        let (grant, tiers, cost, accuracy) = (grant?, tiers?, cost?, accuracy?);
+        let (grant, rls, tiers, cost, accuracy) = (grant?, rls?, tiers?, cost?, accuracy?);
+        if rls.is_some() && cost.is_after() {
+            return object.error_at("cost", "a service is asked before the response; take a cost that the request has");
+        }
         let is = |test: fn(&Policy) -> bool| grant.as_ref().is_some_and(|grant| test(&grant.policy));
         if is(|policy| matches!(policy, Policy::Concurrency { .. })) && !matches!(cost, Cost::One) {
             return object.error_at("cost", "a request counts as one for \"concurrency\"; leave out \"cost\"");
@@ -133,12 +143,18 @@ impl FromFields for Limit {
         if accuracy != Accuracy::Exact && cost.is_after() {
             return object.error_at("accuracy", "a cost that is known after the response cannot be leased");
         }
+        let identity = key::identity(context.name, None);
         Some(Self {
             name: name?,
             matcher: matcher?.unwrap_or_default(),
             key: key?.unwrap_or_default(),
-            on_missing: on_missing?.unwrap_or(OnMissing::Literal(String::new())),
+            on_missing: on_missing?.unwrap_or(match rls {
+                Some(_) => OnMissing::Skip,
+                None => OnMissing::Literal(String::new()),
+            }),
             grant,
+            rls,
+            identity,
             tiers,
             cost,
             accuracy,
@@ -203,7 +219,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// The grant of a limit. The outer `None` says that it was refused, the inner one that there is no limit.
-    fn grant(self, object: &mut Object<'_>) -> Option<Option<Grant>> {
+    fn grant(self, object: &mut Object<'_>, rls: &Option<Option<RlsConfig>>) -> Option<Option<Grant>> {
         let rate = self.rate(object);
         let quota = object.optional_with("quota", quota);
         let concurrency = object.optional_with("concurrency", |node| node.integer(0..=MOST_COUNTED));
@@ -211,6 +227,20 @@ impl Context<'_> {
         let unlimited = unlimited(object);
         let (rate, quota, concurrency, max_duration, unlimited) =
             (rate?, quota?, concurrency?, max_duration?, unlimited?);
+        if let Some(rls) = rls.as_ref()?.as_ref() {
+            if quota.is_some() || concurrency.is_some() || max_duration.is_some() || unlimited {
+                return object.error_at("rls", "has at most a \"rate\" beside it, for \"failure_mode\": \"local\"");
+            }
+            return match (rls.failure_mode, rate) {
+                (FailureMode::Local, None) => {
+                    object.error_at("rls", "\"failure_mode\": \"local\" needs the limit's own \"rate\"")
+                }
+                (FailureMode::Allow | FailureMode::Deny, Some(_)) => {
+                    object.error_at("rate", "holds with \"failure_mode\": \"local\" alone; leave it out")
+                }
+                (_, rate) => Some(rate),
+            };
+        }
         let given = [rate.is_some(), quota.is_some(), concurrency.is_some(), unlimited];
         if given.iter().filter(|given| **given).count() != 1 {
             let names = KINDS.map(|kind| ["\"", kind, "\""].concat()).join(", ");
@@ -273,7 +303,7 @@ impl Context<'_> {
     }
 
     fn of(self, policy: Policy, shown: Shown) -> Grant {
-        Grant { policy, shown, identity: key::identity(self.name, &policy) }
+        Grant { policy, shown, identity: key::identity(self.name, Some(&policy)) }
     }
 }
 
@@ -385,7 +415,8 @@ impl FromFields for Cost {
                 let value = Selector::from_fields(object);
                 let default = default?.unwrap_or(1);
                 if default == 0 {
-                    return object.error_at("default", "expected at least 1: a request that costs nothing is not limited");
+                    return object
+                        .error_at("default", "expected at least 1: a request that costs nothing is not limited");
                 }
                 Some(Self::Request { value: value?, default, max })
             }

@@ -7,9 +7,10 @@ use palisade_sdk::config::{Percent, Rate, Size};
 use palisade_sdk::matching::{Cidr, ClientIp, Matcher, Selector};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::limit::{KINDS, MOST_COUNTED, MOST_IN_BATCH, MOST_LIMITS, MOST_PARTS, MOST_TIERS, Tiers};
+use super::limit::{MOST_COUNTED, MOST_IN_BATCH, MOST_LIMITS, MOST_PARTS, MOST_TIERS, Tiers};
 use super::{Config, Cost, Deny, Exempt, Limit, OnMissing, SHARDS, SLOTS, Storage};
 use crate::headers::Headers;
+use crate::rls::RlsConfig;
 
 const HIGHEST_BURST: u64 = 1_000_000_000_000;
 
@@ -148,6 +149,7 @@ impl JsonSchema for Limit {
             .optional_with("unlimited", "Whether there is no limit but for the tiers.", |_| {
                 json_schema!({"const": true})
             })
+            .optional::<RlsConfig>("rls", "The service that is asked, which counts for all Envoys.")
             .optional::<Tiers>("tiers", "Other rates, by a value of the request.")
             .optional::<Cost>("cost", "How much a request takes. Default: 1.")
             .optional_with(
@@ -165,7 +167,6 @@ impl JsonSchema for Limit {
             )
             .optional::<bool>("enforce", "Whether it refuses, or only counts what it would refuse. Default: true.")
             .optional::<Percent>("enforce_percent", "For which part of the keys it refuses. Default: 100%.")
-            .only_one_of(&KINDS)
             .build()
     }
 }

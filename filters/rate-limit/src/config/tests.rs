@@ -91,7 +91,9 @@ fn every_kind_of_limit_is_read() {
 #[test]
 fn costs_are_of_the_request_or_of_the_response() {
     let cost = |fields| limit(&format!(r#""rate": "5/1s", "cost": {{{fields}}}"#)).cost;
-    assert!(matches!(cost(r#""response_header": "X-Cost""#), Cost::ResponseHeader { name, default: 1, .. } if name == "x-cost"));
+    assert!(
+        matches!(cost(r#""response_header": "X-Cost""#), Cost::ResponseHeader { name, default: 1, .. } if name == "x-cost")
+    );
     assert!(matches!(cost(r#""response_bytes": "1KiB", "max": 5"#), Cost::ResponseBytes { per: 1024, max: 5 }));
     assert!(matches!(cost(r#""literal": "5""#), Cost::Request { default: 1, .. }));
 }
@@ -117,7 +119,10 @@ fn a_whole_config_is_refused_for_one_wrong_limit() {
         (r#""rate": 5"#, "limits[0].rate: expected a rate such as \"100/1m\""),
         (r#""burst": 5"#, "limits[0].burst: is for \"rate\""),
         (r#""key": []"#, "limits[0].key: expected a list with at least one item"),
-        (r#""enforce": true"#, "limits[0]: expected exactly one of \"rate\", \"quota\", \"concurrency\", \"unlimited\""),
+        (
+            r#""enforce": true"#,
+            "limits[0]: expected exactly one of \"rate\", \"quota\", \"concurrency\", \"unlimited\"",
+        ),
         (r#""rate": "5/1s", "quota": "5/day""#, "limits[0]: expected exactly one of"),
         (r#""quota": "5/1d""#, "limits[0].quota: expected a quota such as"),
         (r#""quota": "-5/day""#, "limits[0].quota: expected a quota such as"),
@@ -134,11 +139,20 @@ fn a_whole_config_is_refused_for_one_wrong_limit() {
         (r#""rate": "5/1s", "cost": {"header": "x", "default": 0}"#, "limits[0].cost.default: expected at least 1"),
         (r#""rate": "5/1s", "cost": {"response_header": "x", "response_bytes": "1B"}"#, "found both"),
         (r#""rate": "5/1s", "cost": {"response_bytes": "0B"}"#, "expected at least \"1B\""),
-        (r#""concurrency": 5, "max_duration": "5s", "cost": {"header": "x"}"#, "limits[0].cost: a request counts as one"),
+        (
+            r#""concurrency": 5, "max_duration": "5s", "cost": {"header": "x"}"#,
+            "limits[0].cost: a request counts as one",
+        ),
         (r#""quota": "5/day", "tiers": {"by": {"header": "x"}, "rates": {"a": "5/1s"}}"#, "limits[0].tiers: only"),
         (r#""rate": "5/1s", "tiers": {"by": {"header": "x"}, "rates": {}}"#, "expected 1 to 64 tiers"),
-        (r#""rate": "5/1s", "tiers": {"by": {"header": "x"}, "rates": {"a": "5/0s"}}"#, "limits[0].tiers.rates.a: the period"),
-        (r#""rate": "5/1s", "tiers": {"by": {"header": "x"}, "rates": {"a": {}}}"#, "expected either \"rate\" or \"unlimited\""),
+        (
+            r#""rate": "5/1s", "tiers": {"by": {"header": "x"}, "rates": {"a": "5/0s"}}"#,
+            "limits[0].tiers.rates.a: the period",
+        ),
+        (
+            r#""rate": "5/1s", "tiers": {"by": {"header": "x"}, "rates": {"a": {}}}"#,
+            "expected either \"rate\" or \"unlimited\"",
+        ),
         (r#""rate": "5/1s", "on_missing": "sikp""#, "limits[0].on_missing: expected \"skip\" or \"deny\""),
         (r#""rate": "5/1s", "limt": 5"#, "limits[0].limt: unknown field"),
     ] {
@@ -177,7 +191,8 @@ fn what_is_around_the_limits_is_checked_as_well() {
 
 #[test]
 fn all_errors_are_told_at_once() {
-    let errors = errors(r#"{"limits": [{"name": "a", "rate": "5/0s"}, {"name": "b", "quota": 1}], "storage": {"shards": 3}}"#);
+    let errors =
+        errors(r#"{"limits": [{"name": "a", "rate": "5/0s"}, {"name": "b", "quota": 1}], "storage": {"shards": 3}}"#);
     for expected in ["limits[0].rate", "limits[1].quota", "storage.shards"] {
         assert!(errors.contains(expected), "{errors}");
     }

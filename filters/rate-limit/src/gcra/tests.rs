@@ -103,7 +103,11 @@ fn a_clock_that_is_set_back_grants_nothing_and_is_not_waited_for() {
     let gcra = per_second(5);
     let (_, tat) = gcra.decide(0, START, 5, 5);
     let (decision, _) = gcra.decide(tat, START - 10 * SECOND, 1, 1);
-    assert_eq!((decision.admitted, decision.retry), (false, Some(11 * SECOND)), "a step within the minute is waited for");
+    assert_eq!(
+        (decision.admitted, decision.retry),
+        (false, Some(11 * SECOND)),
+        "a step within the minute is waited for"
+    );
     let day_before = START - 86_400 * SECOND;
     let (decision, tat) = gcra.decide(tat, day_before, 1, 1);
     assert_eq!((decision.admitted, decision.retry), (false, Some(SECOND)), "a large step leaves the bucket empty");

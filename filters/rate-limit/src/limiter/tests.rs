@@ -138,7 +138,8 @@ fn a_tier_has_its_own_rate() {
 
 #[test]
 fn a_request_costs_what_it_says_within_bounds() {
-    let process = Process::new(r#"{"name": "a", "rate": "10/1h", "cost": {"header": "x-cost", "default": 2, "max": 5}}"#);
+    let process =
+        Process::new(r#"{"name": "a", "rate": "10/1h", "cost": {"header": "x-cost", "default": 2, "max": 5}}"#);
     let left = |cost: &str| process.rule(0, &get("/").header("x-cost", cost)).reports[0].decision.remaining;
     assert_eq!(left("1"), 9);
     assert_eq!(left("0"), 8, "nothing is free");
@@ -188,9 +189,8 @@ fn a_limit_in_shadow_counts_and_refuses_nothing() {
 
 #[test]
 fn a_part_of_the_keys_is_enforced_and_always_the_same() {
-    let process = Process::new(
-        r#"{"name": "a", "key": [{"header": "x-user"}], "rate": "0/1h", "enforce_percent": "25%"}"#,
-    );
+    let process =
+        Process::new(r#"{"name": "a", "key": [{"header": "x-user"}], "rate": "0/1h", "enforce_percent": "25%"}"#);
     let refused = |number: usize| !process.admits(&user(&number.to_string()));
     let first: Vec<_> = (0..2_000).map(refused).collect();
     let count = first.iter().filter(|refused| **refused).count();
@@ -231,11 +231,14 @@ fn a_route_names_its_limits() {
 
 #[test]
 fn what_a_later_refusal_leaves_unused_comes_back() {
-    let process = Process::new(r#"{"name": "a", "rate": "1/1h"}, {"name": "b", "concurrency": 1, "max_duration": "1m"}"#);
-    let mut ruling = process.rule(0, &get("/"));
+    let process =
+        Process::new(r#"{"name": "a", "rate": "1/1h"}, {"name": "b", "concurrency": 1, "max_duration": "1m"}"#);
+    let ruling = process.rule(0, &get("/"));
     assert!(!process.admits(&get("/")));
-    process.workers[0].give_back(&process.memory, process.now.get(), &mut ruling.reports).unwrap();
-    assert!(process.admits(&get("/")));
+    for report in &ruling.reports {
+        process.workers[0].give_back(&process.memory, process.now.get(), report.held).unwrap();
+    }
+    assert!(process.admits(&get("/")) && !process.admits(&get("/")));
 }
 
 #[test]
@@ -288,12 +291,31 @@ fn a_refusal_is_remembered_until_it_ends() {
 }
 
 #[test]
+fn what_comes_back_of_a_lease_stays_with_the_worker() {
+    let process = Process::of(LEASED, 1);
+    for _ in 0..200 {
+        let ruling = process.rule(0, &user("alice"));
+        process.workers[0].give_back(&process.memory, process.now.get(), ruling.reports[0].held).unwrap();
+    }
+    assert_eq!(process.memory.reads.get(), 1);
+    assert_eq!((0..200).filter(|_| process.admits(&user("alice"))).count(), 100);
+}
+
+#[test]
+fn where_another_limit_refuses_leased_tokens_are_not_spent() {
+    let process = Process::new(
+        r#"{"name": "a", "rate": "20/1h", "accuracy": "lease"},
+           {"name": "b", "match": {"path": {"exact": "/b"}}, "rate": "1/1h"}"#,
+    );
+    assert_eq!((0..50).filter(|_| process.admits(&get("/b"))).count(), 1);
+    assert_eq!((0..50).filter(|_| process.admits(&get("/"))).count(), 19);
+}
+
+#[test]
 fn what_contention_does_is_configured_for_leases() {
-    for (accuracy, refused) in [
-        ("", true),
-        (r#", "accuracy": "lease""#, true),
-        (r#", "accuracy": "lease", "on_contention": "allow""#, false),
-    ] {
+    for (accuracy, refused) in
+        [("", true), (r#", "accuracy": "lease""#, true), (r#", "accuracy": "lease", "on_contention": "allow""#, false)]
+    {
         let process = Process::new(&format!(r#"{{"name": "a", "rate": "5/1h"{accuracy}}}"#));
         process.memory.interrupted.set(16);
         let ruling = process.rule(0, &get("/"));

@@ -69,8 +69,7 @@ fn spare_tokens_leave_half_of_the_rest_to_others() {
     let policy = Policy::Rate(Gcra::new(1, SECOND, 20, false).unwrap());
     let mut table = Table::default();
     let spare = Demand { need: 1, take: 1, spare: 9 };
-    let taken: Vec<_> =
-        (0..6).map(|_| policy.ask(&mut table, 7, spare, NOW, ROOM).unwrap().taken.amount).collect();
+    let taken: Vec<_> = (0..6).map(|_| policy.ask(&mut table, 7, spare, NOW, ROOM).unwrap().taken.amount).collect();
     assert_eq!(taken, [10, 5, 3, 1, 1, 0]);
 }
 

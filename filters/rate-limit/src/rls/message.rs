@@ -212,7 +212,11 @@ fn duration(message: &[u8]) -> Result<Duration, Malformed> {
     }
     // Of two's complement: the highest bit says that it is negative.
     let is_past = seconds > i64::MAX.unsigned_abs() || nanos > i32::MAX.unsigned_abs();
-    Ok(if is_past { Duration::ZERO } else { Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())) })
+    Ok(if is_past {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
+    })
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

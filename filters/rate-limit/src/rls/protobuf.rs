@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn what_is_cut_or_claims_more_than_there_is_is_malformed() {
-        for message in [&[0x08][..], &[0x08, 0x80], &[0x0A, 2, 0], &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F], &[0x09, 0], &[0x0D, 0]] {
+        for message in
+            [&[0x08][..], &[0x08, 0x80], &[0x0A, 2, 0], &[0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F], &[0x09, 0], &[0x0D, 0]]
+        {
             assert_eq!(read(message), Err(Malformed), "{message:?}");
         }
     }

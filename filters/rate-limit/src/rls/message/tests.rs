@@ -17,13 +17,22 @@ fn status() -> impl Strategy<Value = DescriptorStatus> {
         unit,
     });
     let reset = (any::<i64>(), any::<i32>()).prop_map(|(seconds, nanos)| proto::Duration { seconds, nanos });
-    (0..4, option::of(limit), any::<u32>(), option::of(reset)).prop_map(|(code, current_limit, limit_remaining, reset)| {
-        DescriptorStatus { code, current_limit, limit_remaining, duration_until_reset: reset }
-    })
+    (0..4, option::of(limit), any::<u32>(), option::of(reset)).prop_map(
+        |(code, current_limit, limit_remaining, reset)| DescriptorStatus {
+            code,
+            current_limit,
+            limit_remaining,
+            duration_until_reset: reset,
+        },
+    )
 }
 
 fn header() -> impl Strategy<Value = HeaderValue> {
-    (".{0,9}", ".{0,9}", vec(any::<u8>(), 0..9)).prop_map(|(key, value, raw_value)| HeaderValue { key, value, raw_value })
+    (".{0,9}", ".{0,9}", vec(any::<u8>(), 0..9)).prop_map(|(key, value, raw_value)| HeaderValue {
+        key,
+        value,
+        raw_value,
+    })
 }
 
 fn response() -> impl Strategy<Value = RateLimitResponse> {
@@ -64,10 +73,11 @@ fn code(code: i32) -> Code {
 fn expected_status(status: &DescriptorStatus) -> Status {
     let limit = status.current_limit.as_ref();
     let limit = limit.map(|limit| Limit { requests: limit.requests_per_unit, unit: (limit.unit as u32).into() });
-    let until_reset = status.duration_until_reset.map(|reset| match (u64::try_from(reset.seconds), u32::try_from(reset.nanos)) {
-        (Ok(seconds), Ok(nanos)) => Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()),
-        _ => Duration::ZERO,
-    });
+    let until_reset =
+        status.duration_until_reset.map(|reset| match (u64::try_from(reset.seconds), u32::try_from(reset.nanos)) {
+            (Ok(seconds), Ok(nanos)) => Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()),
+            _ => Duration::ZERO,
+        });
     Status { code: code(status.code), limit, remaining: status.limit_remaining, until_reset }
 }
 
