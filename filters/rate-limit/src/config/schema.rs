@@ -240,3 +240,6 @@ impl JsonSchema for Cost {
         json_schema!({"anyOf": [request, header, bytes]})
     }
 }
+
+#[cfg(test)]
+mod tests;

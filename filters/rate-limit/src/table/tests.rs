@@ -96,6 +96,32 @@ fn a_table_becomes_short_again() {
     assert_eq!(table.changed().unwrap().len(), SLOT);
 }
 
+/// The table in the README: shards, keys and KiB of a store in which no shard has room for anything more.
+#[test]
+fn the_readmes_sizes_are_those_of_full_tables() {
+    let room = Room { slots: 128, horizon: 1_000 };
+    let mut table = Table::default();
+    for number in 0..200 {
+        let until = NOW + 10;
+        let _ = table.put(Slot { until, fingerprint: Slot::single(number), ..Slot::default() }, NOW, room);
+        let _ = table.put(Slot { until, fingerprint: Slot::shared(number), ..Slot::default() }, NOW, room);
+    }
+    let bytes = table.changed().unwrap().len();
+    assert!(bytes <= 4_608, "4.5 KiB");
+    let readme = include_str!("../../README.md").split("## How bounded").nth(1).unwrap();
+    let mut rows = 0;
+    for line in readme.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|')) {
+        let numbers: Vec<usize> = line
+            .split('|')
+            .filter_map(|cell| cell.split_whitespace().next()?.parse().ok())
+            .collect();
+        let [shards, keys, kib] = numbers[..] else { panic!("{line}") };
+        assert_eq!((keys, kib), (shards * 128, shards * bytes / 1_024), "{line}");
+        rows += 1;
+    }
+    assert_eq!(rows, 4);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_table_that_stays_bounded(
