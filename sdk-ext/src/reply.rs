@@ -107,6 +107,8 @@ pub enum ExchangeError {
         /// The most that the filter wanted, in bytes.
         limit: usize,
     },
+    /// The body did not end within the time that the filter gave it.
+    BodyTooLate,
     /// The message ended before what was awaited: the response overtook the request.
     Overtaken,
     /// The filter waits for nothing that could ever come: it does not declare what it waits for.
@@ -131,6 +133,9 @@ impl fmt::Display for ExchangeError {
             Self::Host(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::BodyTooLong { limit } => write!(f, "the body is longer than {limit} bytes"),
+            Self::BodyTooLate => f.write_str(
+                "the body did not end in time; if none ever comes, the plugin lacks allow_on_headers_stop_iteration: true",
+            ),
             Self::Overtaken => f.write_str("the response came before the request was complete"),
             Self::Stalled => f.write_str("the filter waits for nothing that could come"),
         }

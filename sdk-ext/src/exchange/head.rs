@@ -3,17 +3,20 @@
 use super::body::{Body, ReadOnly, Rewrite};
 use super::side::{RequestSide, ResponseSide, Side};
 use super::{Response, next_response};
-use crate::abi::{self, Map};
+use crate::abi::{self, Buffer, Map};
 use crate::filter::Filter;
 use crate::handle::{self, Handle};
 use crate::headers::{self, HeaderError, HeaderMap, Write};
 use crate::matching::{Attributes, Field};
 use crate::phases::declared;
-use crate::reply;
+use crate::reply::{self, ExchangeError};
 use crate::status::HostError;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 
 /// The headers of a request or response. They are held as long as the filter works with them, and go on when it
 /// awaits what comes behind or returns.
@@ -137,6 +140,33 @@ impl<F: Filter, S: Side> Head<F, S> {
 }
 
 impl<F: Filter> Head<F, RequestSide> {
+    /// Waits for the whole body and reads it, while the headers are held as well: nothing of the request goes on, and a
+    /// refusal leaves no trace at the upstream. It is empty where there is none, and can be read again, or rewritten,
+    /// by what the headers go on to.
+    ///
+    /// Envoy brings a body behind held headers only where the plugin has `allow_on_headers_stop_iteration: true`. Without
+    /// it the body never comes, and the request is held until the timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`ExchangeError::BodyTooLong`] over `limit` bytes, as soon as that is known; [`ExchangeError::BodyTooLate`] when
+    /// the end of the body did not come within `timeout`; the host refused.
+    pub async fn body(&self, limit: usize, timeout: Duration) -> Result<Vec<u8>, ExchangeError> {
+        declared!(F, "request_body");
+        let flow = &self.handle.stream.request;
+        let mut timeout = pin!(self.handle.sleep(timeout));
+        let piece = poll_fn(|context| match flow.peek_whole(limit, context) {
+            Some(Ok(piece)) => Poll::Ready(Ok(piece)),
+            Some(Err(_)) => Poll::Ready(Err(ExchangeError::BodyTooLong { limit })),
+            None => timeout.as_mut().poll(context).map(|slept| match slept {
+                Ok(()) => Err(ExchangeError::BodyTooLate),
+                Err(error) => Err(error.into()),
+            }),
+        })
+        .await?;
+        if piece.size == 0 { Ok(Vec::new()) } else { Ok(abi::buffer_bytes(Buffer::RequestBody, 0, piece.size)?) }
+    }
+
     /// Lets the request go and waits for the response's headers.
     pub async fn response(self) -> Response<F> {
         next_response(self.handle).await

@@ -19,6 +19,8 @@ enum Want {
     Chunk,
     /// The whole body in one piece, up to this many bytes.
     Whole(usize),
+    /// The same, while the headers are held too.
+    WholeBehindHeld(usize),
     Trailers,
 }
 
@@ -156,6 +158,20 @@ impl Flow {
         None
     }
 
+    /// The whole body once it is in the host's buffer, while nothing of the message goes on. It is not taken: who reads
+    /// the body afterwards reads it from its beginning. Only for headers that have not gone on.
+    pub(crate) fn peek_whole(&self, limit: usize, context: &Context<'_>) -> Option<Result<Piece, NotComing>> {
+        let piece = self.untaken();
+        if piece.size > limit {
+            return Some(Err(NotComing::TooLong));
+        }
+        if self.ended.get() {
+            return Some(Ok(piece));
+        }
+        self.wait(Want::WholeBehindHeld(limit), context);
+        None
+    }
+
     /// Whether there are trailers, once that is known.
     pub(crate) fn take_trailers(&self, context: &Context<'_>) -> Option<Result<bool, NotComing>> {
         if self.trailers.take() {
@@ -211,7 +227,7 @@ impl Flow {
     pub(crate) fn body_is_awaited(&self) -> bool {
         match self.want.get() {
             _ if self.ended.get() => true,
-            Want::Whole(limit) => self.untaken().size > limit,
+            Want::Whole(limit) | Want::WholeBehindHeld(limit) => self.untaken().size > limit,
             Want::Chunk => self.untaken().size > 0,
             Want::Nothing | Want::Headers | Want::Trailers => false,
         }
@@ -226,7 +242,7 @@ impl Flow {
             return true;
         }
         match self.want.get() {
-            Want::Nothing => false,
+            Want::Nothing | Want::WholeBehindHeld(_) => false,
             Want::Headers | Want::Trailers => true,
             Want::Chunk | Want::Whole(_) => !self.kept.get() && self.untaken().size == 0,
         }

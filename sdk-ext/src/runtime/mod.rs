@@ -231,8 +231,12 @@ impl<F: Filter> Runtime<F> {
             Kind::Answer(answer) => Some(answer),
             Kind::Failure(error) => {
                 stream.root.report(&error);
-                let too_long = matches!(error, ExchangeError::BodyTooLong { .. }) && !stream.response.has_started();
-                let status = if too_long { 413 } else { 500 };
+                let status = match error {
+                    _ if stream.response.has_started() => 500,
+                    ExchangeError::BodyTooLong { .. } => 413,
+                    ExchangeError::BodyTooLate => 408,
+                    _ => 500,
+                };
                 (F::ON_FAILURE == OnFailure::Refuse).then(|| failure(status, "palisade_failure"))
             }
         }

@@ -152,6 +152,49 @@ fn a_body_over_the_limit_is_known_as_soon_as_it_is() {
 }
 
 #[test]
+fn a_body_can_be_awaited_while_its_headers_are_held() {
+    let flow = with_headers();
+    assert_eq!(flow.peek_whole(8, &CONTEXT), None);
+    assert!(!flow.may_go());
+    flow.body_came(3, false);
+    assert!(!flow.body_is_awaited());
+    assert!(!flow.may_go());
+    flow.body_came(8, true);
+    assert!(flow.body_is_awaited());
+    flow.before_poll();
+    assert_eq!(flow.peek_whole(8, &CONTEXT), Some(Ok(piece(0, 8, true))));
+    assert!(!flow.may_go());
+}
+
+#[test]
+fn what_was_read_behind_held_headers_can_be_taken_afterwards() {
+    let flow = with_headers();
+    flow.body_came(3, false);
+    flow.trailers_came();
+    assert_eq!(flow.peek_whole(8, &CONTEXT), Some(Ok(piece(0, 3, true))));
+    assert_eq!(flow.peek_whole(8, &CONTEXT), Some(Ok(piece(0, 3, true))));
+    assert_eq!(take(&flow), Some(piece(0, 3, true)));
+    assert_eq!(flow.take_trailers(&CONTEXT), Some(Ok(true)));
+}
+
+#[test]
+fn a_message_without_a_body_has_an_empty_one_behind_its_held_headers() {
+    let flow = Flow::default();
+    flow.headers_came(true);
+    assert_eq!(flow.peek_whole(0, &CONTEXT), Some(Ok(piece(0, 0, true))));
+}
+
+#[test]
+fn a_body_over_the_limit_behind_held_headers_is_known_as_soon_as_it_is() {
+    let flow = with_headers();
+    assert_eq!(flow.peek_whole(8, &CONTEXT), None);
+    flow.body_came(9, false);
+    assert!(flow.body_is_awaited());
+    assert_eq!(flow.peek_whole(8, &CONTEXT), Some(Err(NotComing::TooLong)));
+    assert!(!flow.may_go());
+}
+
+#[test]
 fn a_body_that_was_held_behind_held_headers_cannot_go_in_the_trailers_callback() {
     let flow = with_headers();
     flow.hold();
