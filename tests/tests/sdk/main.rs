@@ -21,6 +21,7 @@ mod mesh;
 mod secrets;
 mod together;
 mod updates;
+mod verified;
 mod waiting;
 
 /// Of each guest's folder, the one whose crate makes its module.

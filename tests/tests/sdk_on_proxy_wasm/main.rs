@@ -39,6 +39,8 @@ mod secrets;
 mod together;
 #[path = "../sdk/updates.rs"]
 mod updates;
+#[path = "../sdk/verified.rs"]
+mod verified;
 #[path = "../sdk/waiting.rs"]
 mod waiting;
 

@@ -8,6 +8,7 @@ mod grpc;
 mod held;
 mod host;
 mod together;
+mod verified;
 
 use futures_util::future::join3;
 use palisade_sdk::config::{ConfigErrors, FromFields, Object, Secret};
@@ -136,6 +137,7 @@ impl Filter for Probe {
             "/response/status" => Ok(request.response().await.set_status(299)?),
             "/response/status/without-body" => status_without_body(request).await,
             "/trailers" => bodies::trailers(request).await,
+            route if route.starts_with("/verified/") => self.verified(request, &path).await,
             route if route.starts_with("/held/") => self.held(request, &path).await,
             _ => Ok(()),
         }
