@@ -13,6 +13,7 @@ pub mod condition;
 pub mod config;
 pub mod expression;
 mod filter;
+pub mod hmac;
 pub mod identity;
 pub mod lru;
 pub mod method;
