@@ -1,5 +1,6 @@
 //! A folder of Hurl files that share one Envoy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,12 @@ pub struct Suite {
     pub config: PathBuf,
     /// The name of the plugin in it that a group's `config.yaml` configures.
     pub plugin: String,
+    /// The environment of the plugin's VM, instead of variables of Envoy's own.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Whether the config has a cluster `idp`, for which an identity provider is started.
+    #[serde(default)]
+    pub idp: bool,
 }
 
 /// The groups of `tests/suites/`, by name.

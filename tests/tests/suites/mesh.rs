@@ -2,7 +2,8 @@
 
 use crate::on_proxy_wasm::OnProxyWasm;
 use anyhow::{Context, Result, ensure};
-use palisade_testbed::{Envoy, ModuleServer, Upstream, checkout};
+use palisade_testbed::envoy::config::plugin_mut;
+use palisade_testbed::{Envoy, Idp, ModuleServer, Upstream, checkout};
 use palisade_tests::group::Group;
 use palisade_tests::hurl_file::{Protocol, Target};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 /// it was negotiated.
 pub(crate) struct Mesh {
     envoy: Envoy,
+    _idp: Option<Idp>,
     _upstream: Upstream,
     _modules: ModuleServer,
 }
@@ -29,6 +31,17 @@ impl Mesh {
         let mut builder = Envoy::pinned(&suite.config)?
             .cluster("upstream", upstream.addr())?
             .cluster("palisade_modules", modules.addr())?;
+        let idp = if suite.idp { Some(Idp::start()?) } else { None };
+        if let Some(idp) = &idp {
+            builder = builder.cluster("idp", idp.addr())?;
+        }
+        if !suite.environment.is_empty() {
+            builder = builder.edit(|bootstrap| {
+                let plugin = plugin_mut(bootstrap, &suite.plugin).context("the config has no such plugin")?;
+                plugin["vm_config"]["environment_variables"] = json!({"key_values": suite.environment});
+                Ok(())
+            })?;
+        }
         if let Some(configuration) = configuration {
             builder = builder.plugin_configuration(&suite.plugin, configuration)?;
         }
@@ -39,7 +52,7 @@ impl Mesh {
         if let Some(built) = built {
             ensure!(modules.fetches(&built.file()) > 0, "Envoy did not fetch {}", built.file());
         }
-        Ok(Self { envoy, _upstream: upstream, _modules: modules })
+        Ok(Self { envoy, _idp: idp, _upstream: upstream, _modules: modules })
     }
 
     pub(crate) fn target(&self, protocol: Protocol) -> Result<Target> {
