@@ -26,5 +26,6 @@ mod seen;
 
 pub use filter::Auth;
 
-#[cfg(all(test, feature = "schema"))]
+#[cfg(test)]
+#[cfg(feature = "schema")]
 mod agreement;
