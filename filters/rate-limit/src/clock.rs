@@ -25,6 +25,7 @@ impl Clock {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by overflow")]
 mod tests {
     use super::*;
 

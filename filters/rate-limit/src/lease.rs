@@ -58,6 +58,7 @@ impl Lease {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by overflow")]
 mod tests {
     use super::*;
 
@@ -70,6 +71,12 @@ mod tests {
         assert_eq!(leases.of(place * 2).tokens, 0);
         leases.keep(leases.of(place * 2));
         assert_eq!(leases.of(place).tokens, 0);
+    }
+
+    #[test]
+    fn a_worker_has_48_kib_for_leases_and_none_without() {
+        assert_eq!(size_of::<Cell<Lease>>() * PLACES, 48 << 10);
+        assert!(Leases::default().0.get().is_none());
     }
 
     #[test]
