@@ -61,6 +61,7 @@
 
 pub mod config;
 pub mod exchange;
+pub mod json;
 pub mod matching;
 pub mod metrics;
 pub mod random;

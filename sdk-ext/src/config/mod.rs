@@ -36,7 +36,6 @@
 
 mod duration;
 mod errors;
-pub(crate) mod json;
 mod nearest;
 mod node;
 mod object;
@@ -51,6 +50,7 @@ mod size;
 
 pub use errors::ConfigErrors;
 pub use node::Node;
+pub(crate) use node::quoted;
 pub use object::Object;
 pub use percent::Percent;
 pub use rate::Rate;
@@ -58,6 +58,7 @@ pub use rules::{Choice, Outcome, Rule, Rules};
 pub use secret::Secret;
 pub use size::Size;
 
+use crate::json;
 use errors::Collector;
 use node::Path;
 use serde_json::Value;

@@ -158,6 +158,11 @@ pub fn non_empty_list(items: Schema) -> Schema {
     json_schema!({"type": "array", "items": items, "minItems": 1})
 }
 
+/// The schema of [`Node::map`](super::Node::map), with a pattern for the names.
+pub fn map(names: &str, values: Schema) -> Schema {
+    json_schema!({"type": "object", "propertyNames": {"pattern": names}, "additionalProperties": values})
+}
+
 /// The schema of a text that has a pattern.
 pub fn text(pattern: &str) -> Schema {
     json_schema!({"type": "string", "pattern": pattern})

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::{Attributes, ClientIp, Field, forms, host, path};
-use crate::config::json;
+use crate::json;
 
 /// The property in which the auth filter publishes who is calling: JSON, whose member `claims` holds the claims by the
 /// names that the auth filter's config gives them.
