@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api_key;
+pub mod base64url;
 pub mod basic;
 pub mod condition;
 pub mod config;
@@ -15,6 +16,8 @@ pub mod expression;
 mod filter;
 pub mod hmac;
 pub mod identity;
+pub mod jose;
+mod json;
 pub mod lru;
 pub mod method;
 mod methods;
