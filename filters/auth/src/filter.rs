@@ -7,7 +7,7 @@ use palisade_sdk::exchange::Snapshot;
 use palisade_sdk::matching::{ClientIp, Field, RequestView};
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, labels,
+    Counter, Exchange, Filter, Handle, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, labels,
     phases,
 };
 
@@ -127,6 +127,10 @@ impl Filter for Auth {
         }
         apply(&mut request, &snapshot.headers, changes)?;
         Ok(())
+    }
+
+    async fn background(&self, handle: Handle<Self>) {
+        self.methods.background(&handle).await;
     }
 }
 

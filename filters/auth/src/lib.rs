@@ -18,6 +18,8 @@ pub mod hmac;
 pub mod identity;
 pub mod jose;
 mod json;
+pub mod jwks;
+pub mod jwt;
 pub mod lru;
 pub mod method;
 mod methods;

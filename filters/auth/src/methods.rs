@@ -1,12 +1,17 @@
 //! The methods that a configuration sets up: their sections, and how the filter asks them.
 
+use std::collections::BTreeMap;
+
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
-use palisade_sdk::{Plugin, Request};
+use palisade_sdk::{Handle, Plugin, Request};
 
 use crate::api_key::{ApiKey, ApiKeyConfig};
 use crate::basic::{Basic, BasicConfig};
 use crate::filter::Auth;
-use crate::identity::Forward;
+use crate::identity::{Forward, ForwardToken};
+use crate::jwks::RemoteKeySets;
+use crate::jwt::config::providers;
+use crate::jwt::{Provider, ProviderConfig};
 use crate::method::{Attempt, Method, Refusal};
 use crate::request::{Head, Removal};
 
@@ -16,30 +21,35 @@ mod schema;
 /// The sections of the config that are about methods.
 #[derive(Debug)]
 pub(crate) struct Sections {
+    /// By their names.
+    jwt: BTreeMap<String, With<ProviderConfig, ForwardToken>>,
     basic: Option<With<BasicConfig>>,
     api_key: Option<With<ApiKeyConfig>>,
 }
 
 /// The methods themselves.
 pub(crate) struct Methods {
+    jwt: BTreeMap<String, With<Provider, ForwardToken>>,
+    key_sets: RemoteKeySets,
     basic: Option<With<Basic>>,
     api_key: Option<With<ApiKey>>,
 }
 
 /// A method, or its config, and what is handed over of those whom it verifies.
 #[derive(Debug)]
-struct With<T> {
+struct With<T, F = Forward> {
     method: T,
-    forward: Forward,
+    forward: F,
 }
 
 // === impl Sections ===
 
 impl FromFields for Sections {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let jwt = object.optional_with("jwt", |node| node.object(|object| object.required_with("providers", providers)));
         let basic = object.optional("basic");
         let api_key = object.optional("api_key");
-        Some(Self { basic: basic?, api_key: api_key? })
+        Some(Self { jwt: jwt?.unwrap_or_default(), basic: basic?, api_key: api_key? })
     }
 }
 
@@ -47,6 +57,10 @@ impl Sections {
     /// What a rule asks for that is not there, if so.
     pub(crate) fn missing(&self, method: &Method, allowed: &[String]) -> Option<String> {
         let is_there = match method {
+            Method::Jwt(name) if !self.jwt.is_empty() => {
+                let is_provider = self.jwt.contains_key(name);
+                return (!is_provider).then(|| ["there is no provider \"", name, "\" in \"jwt\""].concat());
+            }
             Method::Basic => self.basic.is_some(),
             Method::ApiKey => {
                 if let Some(section) = &self.api_key {
@@ -69,7 +83,8 @@ impl Sections {
     /// Every header that a method may set.
     pub(crate) fn header_names(&self) -> Vec<&str> {
         let forwards = [self.basic.as_ref().map(|with| &with.forward), self.api_key.as_ref().map(|with| &with.forward)];
-        forwards.into_iter().flatten().flat_map(Forward::header_names).collect()
+        let providers = self.jwt.values().map(|with| &with.forward.forward);
+        forwards.into_iter().flatten().chain(providers).flat_map(Forward::header_names).collect()
     }
 }
 
@@ -77,16 +92,33 @@ impl Sections {
 
 impl Methods {
     pub(crate) fn new(sections: Sections, plugin: &Plugin) -> Result<Self, ConfigErrors> {
-        let Sections { basic, api_key } = sections;
+        let Sections { jwt, basic, api_key } = sections;
+        let mut key_sets = RemoteKeySets::new(plugin.clone());
+        let mut providers = BTreeMap::new();
+        for (name, section) in jwt {
+            let provider = section.make(|config| Provider::new(&name, config, plugin, &mut key_sets))?;
+            providers.insert(name, provider);
+        }
         Ok(Self {
+            jwt: providers,
+            key_sets,
             basic: basic.map(|section| section.make(|config| Basic::new(config, plugin))).transpose()?,
             api_key: api_key.map(|section| section.make(|config| ApiKey::new(config, plugin))).transpose()?,
         })
     }
 
+    /// Does what methods have to do beside the requests.
+    pub(crate) async fn background(&self, handle: &Handle<Auth>) {
+        self.key_sets.keep_fresh(handle).await;
+    }
+
     /// Tries a method.
-    pub(crate) async fn attempt(&self, method: &Method, head: Head<'_>, _request: &Request<Auth>) -> Attempt {
+    pub(crate) async fn attempt(&self, method: &Method, head: Head<'_>, request: &Request<Auth>) -> Attempt {
         let attempt = match method {
+            Method::Jwt(name) => match self.jwt.get(name) {
+                Some(provider) => Some(provider.method.attempt(head, request.handle()).await),
+                None => None,
+            },
             Method::Basic => self.basic.as_ref().map(|basic| basic.method.attempt(head)),
             Method::ApiKey => self.api_key.as_ref().map(|api_key| api_key.method.attempt(head)),
             _ => None,
@@ -98,6 +130,7 @@ impl Methods {
     /// What is handed over of whom a method verifies.
     pub(crate) fn forward(&self, method: &Method) -> Option<&Forward> {
         match method {
+            Method::Jwt(name) => self.jwt.get(name).map(|provider| &provider.forward.forward),
             Method::Basic => self.basic.as_ref().map(|basic| &basic.forward),
             Method::ApiKey => self.api_key.as_ref().map(|api_key| &api_key.forward),
             _ => None,
@@ -107,6 +140,10 @@ impl Methods {
     /// Takes out of a request what a method has verified, where the config wants that.
     pub(crate) fn strip(&self, method: &Method, head: Head<'_>, removal: &mut Removal) {
         match method {
+            Method::Jwt(name) => {
+                let provider = self.jwt.get(name).filter(|provider| provider.forward.strip_token);
+                provider.iter().for_each(|provider| provider.method.hide(head, removal));
+            }
             Method::Basic => self.basic.iter().for_each(|basic| basic.method.hide(head, removal)),
             Method::ApiKey => self.api_key.iter().for_each(|api_key| api_key.method.hide(head, removal)),
             _ => {}
@@ -118,13 +155,13 @@ const NOT_SET_UP: Refusal = Refusal { status: 500, reason: "not_set_up", error: 
 
 // === impl With ===
 
-impl<C> With<C> {
-    fn make<T>(self, make: impl FnOnce(C) -> Result<T, ConfigErrors>) -> Result<With<T>, ConfigErrors> {
+impl<C, F> With<C, F> {
+    fn make<T>(self, make: impl FnOnce(C) -> Result<T, ConfigErrors>) -> Result<With<T, F>, ConfigErrors> {
         Ok(With { method: make(self.method)?, forward: self.forward })
     }
 }
 
-impl<C: FromFields> FromFields for With<C> {
+impl<C: FromFields, F: FromFields + Default> FromFields for With<C, F> {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let method = C::from_fields(object);
         let forward = object.optional("forward");

@@ -8,7 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::{Sections, With};
 use crate::api_key::ApiKeyConfig;
 use crate::basic::BasicConfig;
-use crate::identity::Forward;
+use crate::identity::ForwardToken;
+use crate::jwt::ProviderConfig;
+use crate::jwt::config::schema::providers;
 
 impl JsonSchema for Sections {
     fn inline_schema() -> bool {
@@ -21,13 +23,20 @@ impl JsonSchema for Sections {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         ObjectSchema::new(generator)
+            .optional_with("jwt", "JSON Web Tokens.", |generator| {
+                ObjectSchema::new(generator)
+                    .required_with("providers", "Whose tokens are taken, by the names that rules ask for.", |generator| {
+                        providers(generator.subschema_for::<With<ProviderConfig, ForwardToken>>())
+                    })
+                    .build()
+            })
             .optional::<With<BasicConfig>>("basic", "Users and passwords.")
             .optional::<With<ApiKeyConfig>>("api_key", "API keys.")
             .build()
     }
 }
 
-impl<C: JsonSchema> JsonSchema for With<C> {
+impl<C: JsonSchema, F: JsonSchema> JsonSchema for With<C, F> {
     fn schema_name() -> Cow<'static, str> {
         C::schema_name()
     }
@@ -35,7 +44,7 @@ impl<C: JsonSchema> JsonSchema for With<C> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         ObjectSchema::new(generator)
             .fields_of::<C>()
-            .optional::<Forward>("forward", "What is handed over of those whom this verifies.")
+            .optional::<F>("forward", "What is handed over of those whom this verifies.")
             .build()
     }
 }

@@ -1,0 +1,216 @@
+//! The config of a provider.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Size};
+use serde_json::Value;
+
+use super::Rules;
+use crate::jose::claims::Requirements;
+use crate::jose::{Algorithm, Curve, Hash, KeyProblem, KeySet, KeySetError, Types};
+use crate::json;
+use crate::jwks::RemoteConfig;
+use crate::request::Sources;
+
+#[cfg(feature = "schema")]
+pub mod schema;
+
+/// The algorithms of a provider that does not list them.
+const DEFAULT_ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Rs(Hash::Sha256), Algorithm::Es(Curve::P256), Algorithm::EdDsa, Algorithm::Ps(Hash::Sha256)];
+
+/// How far clocks may differ, by default.
+const DEFAULT_SKEW: Duration = Duration::from_secs(60);
+
+/// How many tokens a provider remembers, by default and at most.
+const DEFAULT_CACHE: usize = 1_024;
+const LARGEST_CACHE: u64 = 100_000;
+
+/// How long a token is remembered, by default and at most.
+const DEFAULT_TTL: Duration = Duration::from_secs(300);
+
+/// The longest token, by default and at most: Envoy takes no more than 60 KiB of headers.
+const DEFAULT_LONGEST: Size = Size::from_bytes(8 * 1024);
+const LONGEST: Size = Size::from_bytes(60 * 1024);
+
+/// Whom the filter takes tokens from, and which.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Where tokens stand in a request.
+    pub from: Sources,
+    /// What verifies them.
+    pub keys: Keys,
+    /// What they must be.
+    pub rules: Rules,
+    /// How many of them are remembered.
+    pub cache_size: usize,
+    /// How long they are remembered, unless they cease to hold before.
+    pub cache_ttl: Duration,
+}
+
+/// Where the keys of a provider are.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// In the config.
+    Inline(Rc<KeySet>),
+    /// At the identity provider.
+    Remote(RemoteConfig),
+}
+
+/// Reads the field `providers`: at least one, each under a name that can stand in a metric.
+pub fn providers<T: FromConfig>(node: Node<'_>) -> Option<BTreeMap<String, T>> {
+    let providers = node.map(|name, node| {
+        let provider = T::from_config(node);
+        match is_name(name) {
+            true => provider,
+            false => node.error("the name of a provider is 1 to 64 of A-Z, a-z, 0-9, \"_\" and \"-\""),
+        }
+    })?;
+    if providers.is_empty() { node.error("expected at least one provider") } else { Some(providers) }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+// === impl ProviderConfig ===
+
+impl FromFields for ProviderConfig {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let requirements = requirements(object);
+        let keys = object.required("jwks");
+        let algorithms = object.optional_with("algorithms", algorithms);
+        let types = object.optional_with("typ", |node| node.non_empty_list(|node| non_empty(node, "a type, such as \"at+jwt\"")));
+        let strict_kid = object.optional("strict_kid");
+        let longest = object.optional_with("max_token_size", longest);
+        let from = object.optional("from");
+        let cache = object.optional_with("cache", |node| node.object(cache));
+
+        let keys: Keys = keys?;
+        let algorithms = algorithms?.unwrap_or_else(|| DEFAULT_ALGORITHMS.to_vec());
+        keys.check(object, &algorithms)?;
+        let (cache_size, cache_ttl) = cache?.unwrap_or((DEFAULT_CACHE, DEFAULT_TTL));
+        let rules = Rules {
+            algorithms,
+            types: Types::of(types?.unwrap_or_default()),
+            strict_kid: strict_kid?.unwrap_or_default(),
+            longest: longest?.unwrap_or(DEFAULT_LONGEST).bytes().try_into().ok()?,
+            requirements: requirements?,
+        };
+        Some(Self { from: from?.unwrap_or_else(Sources::bearer), keys, rules, cache_size, cache_ttl })
+    }
+}
+
+fn requirements(object: &mut Object<'_>) -> Option<Requirements> {
+    let issuer = object.required_with("issuer", |node| non_empty(node, "the issuer of the tokens, their \"iss\""));
+    let audiences = object.optional_with("audiences", |node| node.non_empty_list(|node| non_empty(node, "an audience")));
+    let lenient_audience = object.optional("lenient_audience");
+    let require = object.optional_with("require", |node| node.list(|node| non_empty(node, "the name of a claim")));
+    let clock_skew = object.optional("clock_skew");
+    let max_token_age = object.optional("max_token_age");
+    let reject_future_iat = object.optional("reject_future_iat");
+    Some(Requirements {
+        issuer: issuer?,
+        audiences: audiences?.unwrap_or_default(),
+        lenient_audience: lenient_audience?.unwrap_or_default(),
+        require: require?.unwrap_or_else(|| vec!["exp".to_owned()]),
+        clock_skew: clock_skew?.unwrap_or(DEFAULT_SKEW),
+        max_token_age: max_token_age?,
+        reject_future_iat: reject_future_iat?.unwrap_or_default(),
+    })
+}
+
+fn algorithms(node: Node<'_>) -> Option<Vec<Algorithm>> {
+    let mut algorithms = Vec::new();
+    node.non_empty_list(|node| {
+        let algorithm = node.one_of(&Algorithm::ALL)?;
+        if algorithms.contains(&algorithm) {
+            return node.error("is in the list already");
+        }
+        algorithms.push(algorithm);
+        Some(())
+    })?;
+    Some(algorithms)
+}
+
+fn longest(node: Node<'_>) -> Option<Size> {
+    let size = Size::from_config(node)?;
+    match (Size::from_bytes(1)..=LONGEST).contains(&size) {
+        true => Some(size),
+        false => node.error("expected 1B to 60KiB, as much as Envoy takes in headers"),
+    }
+}
+
+fn cache(object: &mut Object<'_>) -> Option<(usize, Duration)> {
+    let size = object.optional_with("size", |node| node.integer(0..=LARGEST_CACHE));
+    let ttl = object.optional("ttl");
+    let size = size?.map_or(Some(DEFAULT_CACHE), |size| size.try_into().ok())?;
+    Some((size, ttl?.unwrap_or(DEFAULT_TTL)))
+}
+
+fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
+    node.text(what).filter(|text| !text.is_empty()).map(str::to_owned).or_else(|| node.malformed(what))
+}
+
+// === impl Keys ===
+
+impl FromFields for Keys {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        object.exactly_one(&[
+            ("inline", |node| inline(node).map(|keys| Self::Inline(Rc::new(keys)))),
+            ("remote", |node| RemoteConfig::from_config(node).map(Self::Remote)),
+        ])
+    }
+}
+
+impl Keys {
+    /// Reports what does not fit together.
+    fn check(&self, object: &Object<'_>, algorithms: &[Algorithm]) -> Option<()> {
+        let Self::Inline(keys) = self else {
+            // Whoever can fetch a secret can sign with it.
+            return match algorithms.iter().find(|algorithm| matches!(algorithm, Algorithm::Hs(_))) {
+                Some(algorithm) => {
+                    let message = [algorithm.name(), " needs a secret, which is never fetched: use \"inline\" keys"];
+                    object.error_at("algorithms", &message.concat())
+                }
+                None => Some(()),
+            };
+        };
+        let lacks_key = |algorithm: &&Algorithm| !keys.has_key_for(**algorithm);
+        if algorithms.iter().all(|algorithm| lacks_key(&algorithm)) {
+            return object.error_at("jwks", "holds no key for any of the \"algorithms\"");
+        }
+        let is_secret = |algorithm: &&Algorithm| matches!(algorithm, Algorithm::Hs(_));
+        match algorithms.iter().filter(is_secret).find(lacks_key) {
+            Some(algorithm) => {
+                let message = [algorithm.name(), " needs a key of type \"oct\" in \"jwks\", as long as its hash at least"];
+                object.error_at("algorithms", &message.concat())
+            }
+            None => Some(()),
+        }
+    }
+}
+
+/// A key set: an object, or a text that holds one.
+fn inline(node: Node<'_>) -> Option<KeySet> {
+    let keys = match node.value() {
+        Value::String(text) => json::object(text.as_bytes()).ok_or(KeySetError::Malformed).and_then(|set| KeySet::from_object(&set)),
+        Value::Object(object) => KeySet::from_object(object),
+        _ => return node.expected("a key set, {\"keys\": [...]}, or a string that holds one"),
+    };
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(error) => return node.error(&error.to_string()),
+    };
+    // Foreign keys are usual in a copied set; another problem is a mistake that somebody here can mend.
+    let mut mistakes = keys.problems().iter().filter(|(_, problem)| *problem != KeyProblem::Foreign).peekable();
+    if mistakes.peek().is_some() {
+        return mistakes.fold(None, |_, (place, problem)| node.error(&format!("keys[{place}] {problem}")));
+    }
+    if keys.is_empty() { node.error(&KeySetError::NoUsableKey.to_string()) } else { Some(keys) }
+}
+
+#[cfg(test)]
+mod tests;
