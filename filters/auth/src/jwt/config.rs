@@ -26,7 +26,7 @@ const DEFAULT_SKEW: Duration = Duration::from_secs(60);
 
 /// How many tokens a provider remembers, by default and at most.
 const DEFAULT_CACHE: usize = 1_024;
-const LARGEST_CACHE: u64 = 100_000;
+const LARGEST_CACHE: u64 = 1 << 20;
 
 /// How long a token is remembered, by default and at most.
 const DEFAULT_TTL: Duration = Duration::from_secs(300);
@@ -84,7 +84,7 @@ impl FromFields for ProviderConfig {
         let algorithms = object.optional_with("algorithms", algorithms);
         let types = object.optional_with("typ", |node| node.non_empty_list(|node| non_empty(node, "a type, such as \"at+jwt\"")));
         let strict_kid = object.optional("strict_kid");
-        let longest = object.optional_with("max_token_size", longest);
+        let longest = object.optional_with("max_token", longest);
         let from = object.optional("from");
         let cache = object.optional_with("cache", |node| node.object(cache));
 
@@ -144,7 +144,7 @@ fn longest(node: Node<'_>) -> Option<Size> {
 }
 
 fn cache(object: &mut Object<'_>) -> Option<(usize, Duration)> {
-    let size = object.optional_with("size", |node| node.integer(0..=LARGEST_CACHE));
+    let size = object.optional_with("entries", |node| node.integer(0..=LARGEST_CACHE));
     let ttl = object.optional("ttl");
     let size = size?.map_or(Some(DEFAULT_CACHE), |size| size.try_into().ok())?;
     Some((size, ttl?.unwrap_or(DEFAULT_TTL)))

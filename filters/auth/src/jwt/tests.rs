@@ -254,7 +254,7 @@ fn only_the_listed_algorithms_count() {
 fn the_length_of_a_token_is_limited() {
     let token = ISSUER.token("EdDSA", &json!({"alg": "EdDSA"}), &claims());
     for (longest, verified) in [(token.len(), Ok(())), (token.len() - 1, Err(Error::TooLong))] {
-        let provider = provider(&[ISSUER.jwk("EdDSA")], json!({"max_token_size": format!("{longest}B")}));
+        let provider = provider(&[ISSUER.jwk("EdDSA")], json!({"max_token": format!("{longest}B")}));
         assert_eq!(verify(&provider, &token), verified);
     }
 }

@@ -56,11 +56,11 @@ impl JsonSchema for ProviderConfig {
                 "strict_kid",
                 "Whether a token that names a key needs a key of that name, and none without a name will do. Default: false.",
             )
-            .optional::<Size>("max_token_size", "The longest token, up to 60KiB. Default: 8KiB.")
+            .optional::<Size>("max_token", "The longest token, up to 60KiB. Default: 8KiB.")
             .optional::<Sources>("from", "Where tokens are looked for. Default: authorization, as a Bearer token.")
             .optional_with("cache", "The tokens that were verified lately, in each worker.", |generator| {
                 ObjectSchema::new(generator)
-                    .optional_with("size", "How many; 0 for none. Default: 1024.", |_| integer(0..=LARGEST_CACHE))
+                    .optional_with("entries", "How many; 0 for none. Default: 1024.", |_| integer(0..=LARGEST_CACHE))
                     .optional::<schema::Duration>("ttl", "How long, unless a token expires before. Default: 5m.")
                     .build()
             })

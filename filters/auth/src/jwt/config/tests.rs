@@ -92,11 +92,11 @@ fn algorithms_and_keys_must_fit() {
 #[test]
 fn every_mistake_is_reported_at_once() {
     let errors = parse(json!({
-        "issuer": "", "audiences": [], "clock_skew": 60, "typ": [""], "strict_kid": "yes", "max_token_size": "61KiB",
-        "cache": {"size": -1, "ttl": "5"}, "isuer": "x",
+        "issuer": "", "audiences": [], "clock_skew": 60, "typ": [""], "strict_kid": "yes", "max_token": "61KiB",
+        "cache": {"entries": -1, "ttl": "5"}, "isuer": "x",
     }))
     .unwrap_err();
-    for path in ["issuer:", "audiences:", "clock_skew:", "typ[0]:", "strict_kid:", "max_token_size:", "cache.size:", "cache.ttl:"] {
+    for path in ["issuer:", "audiences:", "clock_skew:", "typ[0]:", "strict_kid:", "max_token:", "cache.entries:", "cache.ttl:"] {
         assert!(errors.lines().any(|line| line.starts_with(path)), "{path} in {errors}");
     }
     assert!(errors.contains("isuer: unknown field, did you mean \"issuer\"?"), "{errors}");
@@ -133,7 +133,7 @@ fn the_schema_takes_what_the_parser_takes_and_no_wrong_shape() {
         json!({"jwks": {"remote": {"cluster": "idp", "path": "/jwks.json"}}}),
         json!({"audiences": ["shop"], "lenient_audience": true, "algorithms": ["EdDSA"], "typ": ["at+jwt"], "require": [],
                "clock_skew": "1m", "max_token_age": "1h", "reject_future_iat": true, "strict_kid": true,
-               "max_token_size": "4KiB", "from": [{"cookie": "sid"}], "cache": {"size": 0, "ttl": "1m"}}),
+               "max_token": "4KiB", "from": [{"cookie": "sid"}], "cache": {"entries": 0, "ttl": "1m"}}),
     ] {
         assert!(validator.is_valid(&with(good.clone())), "{good}");
         assert!(parse(good.clone()).is_ok(), "{good}");
@@ -152,7 +152,7 @@ fn the_schema_takes_what_the_parser_takes_and_no_wrong_shape() {
         json!({"require": "exp"}),
         json!({"clock_skew": 60}),
         json!({"strict_kid": "yes"}),
-        json!({"cache": {"size": 100_001}}),
+        json!({"cache": {"entries": 1_048_577}}),
         json!({"cache": {"max": 1}}),
         json!({"unknown": 1}),
     ] {
