@@ -9,7 +9,6 @@ mod admin;
 mod builder;
 pub mod config;
 mod listeners;
-mod process;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,9 +23,9 @@ use tempfile::TempDir;
 pub use builder::Builder;
 pub use listeners::Update;
 
+use crate::process::Process;
 use admin::Admin;
 use listeners::Listeners;
-use process::Process;
 
 /// A running Envoy.
 #[derive(Debug)]

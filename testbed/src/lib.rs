@@ -29,6 +29,7 @@ pub mod interrupt;
 pub mod load;
 mod message;
 mod module_server;
+mod process;
 mod raw_upstream;
 mod server;
 pub mod upstream;
@@ -41,5 +42,6 @@ pub use message::{Echo, EchoBody, Field, Headers, Request, Response};
 pub use module_server::{ModuleServer, sha256};
 /// OTLP as its authors define it.
 pub use opentelemetry_proto::tonic as otlp;
+pub use process::Process;
 pub use raw_upstream::RawUpstream;
 pub use upstream::{Answer, Received, Upstream};

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::admin::Admin;
 use super::config::{set_cluster_address, set_plugin_configuration, socket_address};
 use super::listeners::Listeners;
-use super::process::Process;
 use super::{Envoy, Files};
 use crate::checkout;
+use crate::process::Process;
 use crate::server::FREE_PORT;
 
 /// A bootstrap on its way to an Envoy.
@@ -113,7 +113,7 @@ impl Builder {
         if let Some(time) = self.drain {
             arguments.extend(["--drain-time-s".to_owned(), time.as_secs().to_string()]);
         }
-        let mut process = Process::start(&checkout::envoy()?, arguments, files.path())?;
+        let mut process = Process::start(&checkout::envoy()?, arguments, files.path().join("envoy.log"))?;
         let deadline = Instant::now() + self.timeout;
         let admin = loop {
             let address = std::fs::read_to_string(&address_path).ok();

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::admin::Admin;
-use super::process::Process;
+use crate::process::Process;
 
 /// Envoy's verdict on a changed listener.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Envoy's process.
+//! Process: a child that ends with its owner.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -9,14 +9,15 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::server::lock;
 
-/// A child that is stopped when it is dropped.
+/// A child that is stopped when it is dropped, after a panic too; where the process of its owner is killed, the kernel stops it
+/// (through `setpriv --pdeathsig`, where that exists).
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     child: Child,
     log: PathBuf,
 }
@@ -24,8 +25,8 @@ pub(super) struct Process {
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Process {
-    pub(super) fn start(binary: &Path, arguments: Vec<String>, folder: &Path) -> Result<Self> {
-        let log = folder.join("envoy.log");
+    /// Starts a program, whose output goes to a log of this name.
+    pub fn start(binary: &Path, arguments: Vec<String>, log: PathBuf) -> Result<Self> {
         let output = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
         let mut bound = Command::new("setpriv");
         bound.args(["--pdeathsig", "TERM", "--"]).arg(binary);
@@ -39,16 +40,44 @@ impl Process {
         Ok(Self { child, log })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    /// The process id.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
+    /// How it ended, if it did.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    pub(super) fn log(&self) -> String {
+    /// What it has written so far.
+    pub fn log(&self) -> String {
         fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// Waits until the log holds a line that begins so, and gives the rest of the line.
+    pub fn wait_for_line(&mut self, start: &str, timeout: Duration) -> Result<String> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let log = self.log();
+            // The last line may still be on its way.
+            let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            if let Some(rest) = whole.lines().find_map(|line| line.strip_prefix(start)) {
+                return Ok(rest.to_owned());
+            }
+            if let Some(status) = self.exit_status() {
+                bail!("it ended ({status}):\n{log}");
+            }
+            ensure!(Instant::now() < deadline, "no line {start:?} after {timeout:?}:\n{log}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends it at once, without a chance to say goodbye.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     fn terminate(&mut self) -> Option<()> {
