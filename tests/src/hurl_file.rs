@@ -45,6 +45,7 @@ pub fn run(path: &Path, protocol: Protocol, target: &Target) -> Result<()> {
     };
     let mut variables = VariableSet::new();
     variables.insert("url".to_owned(), Value::String(target.url.clone()));
+    variables.insert("protocol".to_owned(), Value::String(protocol.to_string()));
     if let Some(admin) = &target.admin {
         variables.insert("admin".to_owned(), Value::String(admin.clone()));
     }
