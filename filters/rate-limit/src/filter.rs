@@ -29,6 +29,9 @@ pub struct RateLimit {
     events: [(fn(&Events) -> u32, Counter); EVENTS.len()],
 }
 
+/// The `grpc-status` of a request that is refused because a service gives no answer.
+const UNAVAILABLE: u8 = 14;
+
 /// What may happen on the way to a ruling, and the name of its counter.
 const SEEN: [(fn(&Seen) -> bool, &str); 6] = [
     (|seen| seen.exempt, "exempt"),
@@ -158,7 +161,13 @@ impl RateLimit {
         let Some(Report { verdict, decision, .. }) = ruling.telling() else {
             return Ok(Reply::new(config.deny.status, "palisade_rate_limit"));
         };
-        let mut reply = Reply::new(config.deny.status, verdict.details()).grpc_status(config.deny.grpc_status);
+        // That a service gives no answer is not the client's fault.
+        let is_unavailable = *verdict == Verdict::Refused(Reason::Unavailable);
+        let (status, grpc_status) = match is_unavailable {
+            true => (503, UNAVAILABLE),
+            false => (config.deny.status, config.deny.grpc_status),
+        };
+        let mut reply = Reply::new(status, verdict.details()).grpc_status(grpc_status);
         if config.headers.when != When::Never {
             for (name, value) in self.standings(ruling) {
                 reply = reply.header(&name, value)?;
@@ -177,7 +186,7 @@ impl RateLimit {
             // What the service sends is not the client's fault: a line that cannot be written is left out.
             reply = reply.clone().header(name, value).unwrap_or(reply);
         }
-        if config.deny.problem && !is_grpc {
+        if config.deny.problem && !is_grpc && !is_unavailable {
             let is_refused = |report: &&Report<'_>| matches!(report.verdict, Verdict::Refused(_));
             let violated: Vec<_> =
                 ruling.reports.iter().filter(is_refused).map(|report| report.limit.name.as_str()).collect();
