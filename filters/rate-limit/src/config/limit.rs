@@ -148,10 +148,7 @@ impl FromFields for Limit {
             name: name?,
             matcher: matcher?.unwrap_or_default(),
             key: key?.unwrap_or_default(),
-            on_missing: on_missing?.unwrap_or(match rls {
-                Some(_) => OnMissing::Skip,
-                None => OnMissing::Literal(String::new()),
-            }),
+            on_missing: on_missing?.unwrap_or(OnMissing::Literal(String::new())),
             grant,
             rls,
             identity,

@@ -38,7 +38,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         "descriptors[0]: expected a list with at least one item, found an empty list",
         "descriptors[1][0].value.heder: unknown field, did you mean \"header\"?",
         "descriptors[1][0].vale: unknown field, did you mean \"value\"?",
-        "descriptors[2]: expected a list, found a number",
+        "descriptors[2]: expected a list, found the number 1",
         "timeout: expected a duration from \"1ms\" to \"10s\"",
         "failure_mode: expected \"local\", \"allow\" or \"deny\", found \"locl\", did you mean \"local\"?",
         "remember: expected a duration",

@@ -39,3 +39,14 @@ fn reader_and_schema_accept_the_same_shapes() {
         assert_eq!(config::parse::<RlsConfig>(shape.to_string().as_bytes()).is_ok(), accepted, "{shape}");
     }
 }
+
+#[test]
+fn the_readme_names_every_field_and_no_other() {
+    let schema: Value = SchemaGenerator::default().into_root_schema_for::<RlsConfig>().into();
+    let known: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+    let readme = include_str!("../../../../README.md");
+    let section = readme.split("## Global limits").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut named: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    named.sort_unstable();
+    assert_eq!(named, known);
+}
