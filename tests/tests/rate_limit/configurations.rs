@@ -1,0 +1,76 @@
+//! Configurations that are refused: at the start of Envoy, and while it serves.
+
+use palisade_testbed::envoy::Update;
+use serde_json::{Value, json};
+
+use crate::mesh::{Mesh, Setup, as_struct, text};
+
+/// What is wrong, and what the log has to say about it: all of it, at once.
+fn broken() -> Vec<(Value, &'static [&'static str])> {
+    let limit = |fields: Value| {
+        let mut limit = json!({"name": "a", "key": [{"header": "x-user"}], "rate": "10/1m"});
+        limit.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"limits": [limit]})
+    };
+    let rls = |fields: Value| {
+        let mut rls = json!({
+            "cluster": "rls", "domain": "shop", "failure_mode": "deny",
+            "descriptors": [[{"key": "user", "value": {"header": "x-user"}}]],
+        });
+        rls.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"limits": [{"name": "a", "rls": rls}]})
+    };
+    vec![
+        (json!({}), &["config: missing field \"limits\""]),
+        (json!({"limts": []}), &["limts: unknown field, did you mean \"limits\"?"]),
+        (limit(json!({"limt": 1})), &["limits[0].limt: unknown field"]),
+        (limit(json!({"rate": 10})), &["limits[0].rate: expected "]),
+        (limit(json!({"rate": "10/0s"})), &["limits[0].rate: expected "]),
+        (limit(json!({"rate": "10"})), &["limits[0].rate: expected "]),
+        (limit(json!({"rate": "99999999999999999999/999999999999d"})), &["limits[0].rate: "]),
+        (limit(json!({"burst": 0})), &["limits[0].burst: expected "]),
+        (limit(json!({"burst": "10"})), &["limits[0].burst: expected "]),
+        (limit(json!({"key": [{"heder": "x"}]})), &["limits[0].key[0].heder: unknown field, did you mean \"header\"?"]),
+        (
+            json!({"limits": [{"name": "a", "rate": "1/1s"}, {"name": "a", "rate": "2/1s"}]}),
+            &["limits[1].name: ", "\"a\""],
+        ),
+        (rls(json!({"timeout": "1h"})), &["limits[0].rls.timeout: expected a duration from"]),
+        (rls(json!({"failure_mode": "open"})), &["limits[0].rls.failure_mode: expected \"local\""]),
+        (rls(json!({"descriptors": []})), &["limits[0].rls.descriptors: expected a list with at least one item"]),
+        // Without a rate there is nothing to fall back on.
+        (rls(json!({"failure_mode": "local"})), &["limits[0]", "rate"]),
+        (
+            json!({"limits": [{"name": "a", "rate": "1/1x", "burst": -1, "mtach": {}}], "storage": {"shards": 3}}),
+            &["limits[0].rate: ", "limits[0].burst: ", "limits[0].mtach: unknown field", "storage.shards: "],
+        ),
+    ]
+}
+
+#[test]
+fn a_broken_configuration_is_refused_with_every_reason_and_the_old_one_serves_on() {
+    let good = json!({"limits": [{"name": "a", "key": [{"header": "x-user"}], "rate": "1/1d"}]});
+    let mut mesh = Mesh::with(&good);
+    assert_eq!([(); 2].map(|()| mesh.status("alice")), [200, 429]);
+    for (configuration, reasons) in broken() {
+        let update = mesh.update(&configuration);
+        let Update::Rejected(complaints) = update else { panic!("{configuration} was accepted") };
+        for reason in reasons {
+            assert!(complaints.contains(reason), "{configuration}: {reason:?} is not in\n{complaints}");
+        }
+        assert_eq!(mesh.status("alice"), 429, "after {configuration}");
+    }
+    mesh.assert_unharmed();
+}
+
+#[test]
+fn envoy_does_not_start_with_a_broken_configuration() {
+    for (configuration, reason) in [
+        (as_struct(&json!({"limits": [{"name": "a", "rate": "1"}]})), "limits[0].rate: expected "),
+        (text("limits: []"), "config: "),
+        (Value::Null, "config: "),
+    ] {
+        let error = Setup::raw(configuration.clone()).refused();
+        assert!(error.contains(reason), "{configuration}: {reason:?} is not in\n{error}");
+    }
+}
