@@ -113,7 +113,7 @@ impl Headers {
             push(RATELIMIT, state(telling));
         }
         if self.x_ratelimit != XRateLimit::Off {
-            let mut limit = telling.shown.count.to_string();
+            let mut limit = telling.shown.count.min(LARGEST).to_string();
             if self.x_ratelimit == XRateLimit::Draft03 {
                 limit.push_str(&joined(standings, draft03_policy));
             }
@@ -179,9 +179,9 @@ fn draft03_policy(standing: &Standing<'_>, text: &mut String) {
     if text.is_empty() {
         text.push_str(", ");
     }
-    let _ = write!(text, "{}", shown.count);
+    let _ = write!(text, "{}", shown.count.min(LARGEST));
     if let Some(seconds) = shown.seconds {
-        let _ = write!(text, ";w={seconds}");
+        let _ = write!(text, ";w={}", seconds.min(LARGEST));
     }
     let _ = write!(text, ";name=\"{name}\"");
 }

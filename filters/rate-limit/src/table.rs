@@ -113,33 +113,30 @@ impl Table {
     ///
     /// [`Full`] when there is none, and no slot is free.
     pub fn put(&mut self, slot: Slot, now: u64, room: Room) -> Result<(), Full> {
-        let place = match self.place(slot, now, room) {
-            Some(place) => place,
-            None => {
-                if self.is_full_of(slot, room) {
-                    return Err(Full);
+        match self.place(slot, now, room)? {
+            Some(place) => {
+                if let Some(bytes) = self.bytes.as_chunks_mut().0.get_mut(place) {
+                    *bytes = slot.to_bytes();
                 }
-                self.bytes.extend_from_slice(&[0; SLOT]);
-                self.bytes.as_chunks::<SLOT>().0.len().saturating_sub(1)
             }
-        };
-        if let Some(bytes) = self.bytes.as_chunks_mut().0.get_mut(place) {
-            *bytes = slot.to_bytes();
+            None => self.bytes.extend_from_slice(&slot.to_bytes()),
         }
         self.trim(now);
         self.changed = true;
         Ok(())
     }
 
-    /// The place of the key's own slot, else of a free one, else of one that cannot be.
-    fn place(&self, slot: Slot, now: u64, room: Room) -> Option<usize> {
-        let (mut free, mut implausible) = (None, None);
+    /// The place of the key's own slot, else of a free one, else the end, else of one that cannot be.
+    ///
+    /// Keys that share take no place of a single one, nor the other way round: each kind keeps within its own number.
+    fn place(&self, slot: Slot, now: u64, room: Room) -> Result<Option<usize>, Full> {
+        let (mut free, mut implausible, mut count) = (None, None, 0_usize);
         for (place, other) in self.slots().enumerate() {
             if other.fingerprint == slot.fingerprint && other.generation == slot.generation {
-                return Some(place);
+                return Ok(Some(place));
             }
-            // Keys that share take no place of a single one, nor the other way round: each kind keeps within its own number.
             if other.is_single() == slot.is_single() {
+                count = count.saturating_add(1);
                 if other.until <= now {
                     free = free.or(Some(place));
                 } else if other.until > now.saturating_add(room.horizon) {
@@ -147,13 +144,12 @@ impl Table {
                 }
             }
         }
-        free.or(implausible.filter(|_| self.is_full_of(slot, room)))
-    }
-
-    /// Whether there can be no more slots of this one's kind.
-    fn is_full_of(&self, slot: Slot, room: Room) -> bool {
         let most = if slot.is_single() { room.slots } else { SHARED_SLOTS };
-        self.slots().filter(|other| other.is_single() == slot.is_single()).count() >= most
+        match free {
+            Some(_) => Ok(free),
+            None if count < most => Ok(None),
+            None => implausible.map(Some).ok_or(Full),
+        }
     }
 
     /// Cuts off free slots at the end: a short value is quickly read and written.

@@ -126,37 +126,47 @@ impl FromFields for Limit {
         let accuracy = accuracy(object);
         let enforce = enforce(object);
 
-        let (grant, rls, tiers, cost, accuracy) = (grant?, rls?, tiers?, cost?, accuracy?);
-        if rls.is_some() && cost.is_after() {
-            return object.error_at("cost", "a service is asked before the response; take a cost that the request has");
-        }
-        let is = |test: fn(&Policy) -> bool| grant.as_ref().is_some_and(|grant| test(&grant.policy));
-        if is(|policy| matches!(policy, Policy::Concurrency { .. })) && !matches!(cost, Cost::One) {
-            return object.error_at("cost", "a request counts as one for \"concurrency\"; leave out \"cost\"");
-        }
-        if tiers.is_some() && is(|policy| !matches!(policy, Policy::Rate(_))) {
-            return object.error_at("tiers", "only a limit with \"rate\" or \"unlimited\" has tiers");
-        }
-        if accuracy != Accuracy::Exact && is(|policy| !matches!(policy, Policy::Rate(_))) {
-            return object.error_at("accuracy", "only a \"rate\" can be leased");
-        }
-        if accuracy != Accuracy::Exact && cost.is_after() {
-            return object.error_at("accuracy", "a cost that is known after the response cannot be leased");
-        }
         let identity = key::identity(context.name, None);
-        Some(Self {
-            name: name?,
+        let limit = Self {
             matcher: matcher?.unwrap_or_default(),
             key: key?.unwrap_or_default(),
             on_missing: on_missing?.unwrap_or(OnMissing::Literal(String::new())),
-            grant,
-            rls,
+            grant: grant?,
+            rls: rls?,
             identity,
-            tiers,
-            cost,
-            accuracy,
+            tiers: tiers?,
+            cost: cost?,
+            accuracy: accuracy?,
             enforce: enforce?,
-        })
+            name: name?,
+        };
+        match limit.contradiction() {
+            Some((field, message)) => object.error_at(field, message),
+            None => Some(limit),
+        }
+    }
+}
+
+impl Limit {
+    /// The field that contradicts another, and why.
+    fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        let policy = self.grant.as_ref().map(|grant| &grant.policy);
+        let is_concurrency = matches!(policy, Some(Policy::Concurrency { .. }));
+        let is_rate = matches!(policy, None | Some(Policy::Rate(_)));
+        let is_leased = self.accuracy != Accuracy::Exact;
+        if self.rls.is_some() && self.cost.is_after() {
+            Some(("cost", "a service is asked before the response; take a cost that the request has"))
+        } else if is_concurrency && !matches!(self.cost, Cost::One) {
+            Some(("cost", "a request counts as one for \"concurrency\"; leave out \"cost\""))
+        } else if self.tiers.is_some() && !is_rate {
+            Some(("tiers", "only a limit with \"rate\" or \"unlimited\" has tiers"))
+        } else if is_leased && !is_rate {
+            Some(("accuracy", "only a \"rate\" can be leased"))
+        } else if is_leased && self.cost.is_after() {
+            Some(("accuracy", "a cost that is known after the response cannot be leased"))
+        } else {
+            None
+        }
     }
 }
 

@@ -148,9 +148,10 @@ fn a_charge_without_room_is_borne_by_those_that_share() {
     assert_eq!(admitted(&store, &memory, &[ask(&policy, place(0, 1_001), 1)]), [false]);
 }
 
+/// The same, with a million keys, is seen on Envoy.
 #[test]
-fn a_million_other_keys_bring_nothing_back_and_take_no_more_memory() {
-    const SHARDS: u32 = 256;
+fn other_keys_bring_nothing_back_and_take_no_more_memory_however_many_come() {
+    const SHARDS: u32 = 8;
     let (memory, store) = (Memory::default(), store(OnFull::Share));
     let policy = rate(2);
     let seed = Seed::from_bytes(&[7; 16]).unwrap();
@@ -162,16 +163,16 @@ fn a_million_other_keys_bring_nothing_back_and_take_no_more_memory() {
     let alice = [ask(&policy, key(u32::MAX), 2)];
     assert_eq!(admitted(&store, &memory, &alice), [true]);
     let mut half = 0;
-    for number in 0..1_000_000 {
+    for number in 0..20_000 {
         admitted(&store, &memory, &[ask(&policy, key(number), 1)]);
-        if number == 500_000 {
+        if number == 10_000 {
             half = memory.bytes();
         }
     }
     assert_eq!(admitted(&store, &memory, &alice), [false]);
     assert_eq!(memory.bytes(), half);
     assert!(memory.longest() <= 129 * crate::table::SLOT);
-    assert!(store.take_events().full > 900_000);
+    assert!(store.take_events().full > 18_000);
 }
 
 proptest! {

@@ -44,6 +44,10 @@ fn full() -> Value {
 /// The full config with a value at a pointer replaced or added.
 fn with(pointer: &str, value: Value) -> Value {
     let mut config = full();
+    if let Some(place) = config.pointer_mut(pointer) {
+        *place = value;
+        return config;
+    }
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     config.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(field.to_owned(), value);
     config
@@ -157,7 +161,7 @@ fn paths(schema: &Value, root: &Value, prefix: &str, all: &mut Vec<String>) {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         all.push(path.clone());
         let elsewhere = ["limits[].match", "limits[].key", "limits[].rls", "limits[].tiers.by", "exempt[].match"];
-        if !elsewhere.contains(&&*path) && path != "client_ip" {
+        if !elsewhere.contains(&&*path) && path != "client_ip" && name != "or" {
             paths(field, root, &path, all);
         }
     }
@@ -173,9 +177,10 @@ fn the_readme_names_every_field_and_no_other() {
     // Those of the selector that `cost` is.
     let selector = SchemaGenerator::default().into_root_schema_for::<Selector>();
     let sources = selector.as_value()["properties"].as_object().unwrap();
-    known.retain(|path| path.strip_prefix("limits[].cost.").is_none_or(|field| {
-        field.split('.').next().is_some_and(|field| !sources.contains_key(field))
-    }));
+    known.retain(|path| {
+        path.strip_prefix("limits[].cost.")
+            .is_none_or(|field| field.split('.').next().is_some_and(|field| !sources.contains_key(field)))
+    });
     known.sort();
     known.dedup();
 
