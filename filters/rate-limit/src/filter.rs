@@ -25,15 +25,21 @@ pub struct RateLimit {
     pub(crate) services: Vec<Option<Rls>>,
     habit: Habit,
     decisions: Family<Counter, 2>,
-    seen: [(fn(&Seen) -> bool, Counter); SEEN.len()],
-    events: [(fn(&Events) -> u32, Counter); EVENTS.len()],
+    seen: [(Happened, Counter); SEEN.len()],
+    events: [(Count, Counter); EVENTS.len()],
 }
 
 /// The `grpc-status` of a request that is refused because a service gives no answer.
 const UNAVAILABLE: u8 = 14;
 
+/// Whether something happened on the way to a ruling.
+type Happened = fn(&Seen) -> bool;
+
+/// How often something happened in the store.
+type Count = fn(&Events) -> u32;
+
 /// What may happen on the way to a ruling, and the name of its counter.
-const SEEN: [(fn(&Seen) -> bool, &str); 6] = [
+const SEEN: [(Happened, &str); 6] = [
     (|seen| seen.exempt, "exempt"),
     (|seen| seen.ambiguous, "ambiguous"),
     (|seen| seen.unknown_rule, "unknown_rule"),
@@ -43,7 +49,7 @@ const SEEN: [(fn(&Seen) -> bool, &str); 6] = [
 ];
 
 /// What may happen in the store, and the name of its counter.
-const EVENTS: [(fn(&Events) -> u32, &str); 3] = [
+const EVENTS: [(Count, &str); 3] = [
     (|events| events.full, "table_full"),
     (|events| events.retried, "retries"),
     (|events| events.lost, "refunds_lost"),

@@ -6,12 +6,15 @@ use palisade_sdk::matching::{Attributes, Field, Matcher, RequestView, Verdict as
 use crate::clock::Clock;
 use crate::config::{Accuracy, Config, Cost, Exempt, Grant, Limit, OnMissing};
 use crate::decision::Decision;
-use crate::headers::{Shown, Standing};
 use crate::key::Seed;
 use crate::lease::{Lease, Leases};
-use crate::policy::{Answer, Demand, Policy, Taken};
+use crate::policy::{Answer, Demand, Policy};
 use crate::store::{Ask, Events, Outcome, Place, Shards, Store};
 use crate::table::Room;
+
+mod ruling;
+
+pub use ruling::{Due, Held, Reason, Report, Ruling, Seen, Verdict};
 
 /// The name of the filter in metrics, and in a route's metadata where that chooses the limits.
 pub const NAME: &str = "rate_limit";
@@ -23,98 +26,6 @@ pub struct Limiter {
     store: Store,
     leases: Leases,
     clock: Clock,
-}
-
-/// What the limits say about a request.
-#[derive(Debug, Default)]
-pub struct Ruling<'l> {
-    /// Those that applied, in the order of the config.
-    pub reports: Vec<Report<'l>>,
-    /// Those for which a service is to be asked, each with its number in the config.
-    pub(crate) global: Vec<(usize, &'l Limit)>,
-    /// What to charge when the response is over.
-    pub due: Vec<Due<'l>>,
-    /// What happened on the way.
-    pub seen: Seen,
-}
-
-/// What one limit says about a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Report<'l> {
-    /// The limit.
-    pub(crate) limit: &'l Limit,
-    /// How it is shown, where that is known.
-    pub shown: Option<Shown>,
-    /// The most that can be taken at once.
-    pub capacity: u64,
-    /// The decision.
-    pub decision: Decision,
-    /// What follows from it.
-    pub verdict: Verdict,
-    /// What was taken.
-    pub held: Held<'l>,
-}
-
-/// What was taken for a request.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Held<'l> {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// This, in a shard.
-    Taken(&'l Policy, u32, Taken),
-    /// So many tokens of a key that this worker leases.
-    Leased(u64, u64),
-}
-
-/// What follows from a limit's decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The request is within the limit.
-    Admitted,
-    /// It is refused.
-    Refused(Reason),
-    /// It would be refused, if the limit were enforced.
-    Shadow(Reason),
-}
-
-/// Why a limit refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The limit is used up.
-    Exhausted,
-    /// A part of the key is missing.
-    NoKey,
-    /// Other workers were faster time and again.
-    Contended,
-    /// The service gives no answer.
-    Unavailable,
-}
-
-/// A charge that is to come.
-#[derive(Clone, Copy, Debug)]
-pub struct Due<'l> {
-    /// The limit.
-    pub(crate) limit: &'l Limit,
-    policy: &'l Policy,
-    place: Place,
-}
-
-/// What happened on the way to a ruling.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The request is exempt.
-    pub exempt: bool,
-    /// A value that a limit reads came more than once.
-    pub ambiguous: bool,
-    /// The route names a limit that does not exist.
-    pub unknown_rule: bool,
-    /// A part of a key was missing.
-    pub missing_key: bool,
-    /// A cost was no number.
-    pub invalid_cost: bool,
-    /// Other workers were faster time and again.
-    pub contended: bool,
 }
 
 /// A limit that applies to a request.
@@ -448,7 +359,7 @@ impl Limiter {
         for applied in &applied {
             let answer = if applied.is_unknown() { answers.next() } else { None };
             let (decision, reason) = match (applied.known, answer) {
-                (Known::Tokens(lease), _) => (applied.from_tokens(&lease, now), Reason::Exhausted),
+                (Known::Tokens(lease), _) => (applied.by_tokens(&lease, now), Reason::Exhausted),
                 (Known::Refused(decision), _) => (decision, Reason::Exhausted),
                 (Known::Nothing, Some(answer)) => (answer.decision, Reason::Exhausted),
                 (Known::Nothing, None) if contended => (applied.contended(), Reason::Contended),
@@ -533,109 +444,6 @@ fn is_within(part: Percent, hash: u64) -> bool {
     hash.saturating_mul(part.denominator()) < part.numerator().saturating_mul(1 << 32)
 }
 
-// === impl Ruling ===
-
-impl<'l> Ruling<'l> {
-    /// Whether the request is refused.
-    pub fn is_refused(&self) -> bool {
-        self.reports.iter().any(|report| matches!(report.verdict, Verdict::Refused(_)))
-    }
-
-    /// The refusal that lasts longest, else the limit of which the smallest share is left. Limits that are not enforced
-    /// are not told of.
-    pub fn telling(&self) -> Option<&Report<'l>> {
-        let refused = self.reports.iter().filter(|report| matches!(report.verdict, Verdict::Refused(_)));
-        let longest = refused.max_by_key(|report| report.decision.retry.unwrap_or(u64::MAX));
-        longest.or_else(|| self.told().min_by(|one, other| one.share().cmp(&other.share())))
-    }
-
-    /// The limits of which the client is told.
-    pub fn told(&self) -> impl Iterator<Item = &Report<'l>> {
-        self.reports.iter().filter(|report| !matches!(report.verdict, Verdict::Shadow(_)))
-    }
-}
-
-// === impl Report ===
-
-impl<'l> Report<'l> {
-    /// How the client is told, if there is something to tell.
-    pub fn standing(&self) -> Option<Standing<'l>> {
-        Some(Standing { name: &self.limit.name, shown: self.shown?, decision: self.decision })
-    }
-
-    /// Whether it holds a place under a limit of concurrency.
-    pub(crate) fn holds_place(&self) -> bool {
-        matches!(self.held, Held::Taken(Policy::Concurrency { .. }, _, taken) if taken.amount > 0)
-    }
-
-    /// How much is left, in parts of 2^32 of the whole.
-    fn share(&self) -> u64 {
-        let whole = self.capacity.max(1);
-        let share = (u128::from(self.decision.remaining) << 32).checked_div(u128::from(whole)).unwrap_or_default();
-        u64::try_from(share).unwrap_or(u64::MAX)
-    }
-
-    fn without_key(limit: &'l Limit, grant: &'l Grant) -> Self {
-        let decision = Decision { admitted: false, remaining: 0, reset: 0, retry: None };
-        let verdict = match limit.enforce == Percent::ZERO {
-            true => Verdict::Shadow(Reason::NoKey),
-            false => Verdict::Refused(Reason::NoKey),
-        };
-        let capacity = grant.policy.capacity();
-        Self { limit, shown: Some(grant.shown), capacity, decision, verdict, held: Held::Nothing }
-    }
-}
-
-// === impl Due ===
-
-impl Due<'_> {
-    /// What a response costs that has these header values and this length.
-    pub fn cost(&self, header: Option<&[u8]>, bytes: Option<u64>, seen: &mut Seen) -> u64 {
-        match &self.limit.cost {
-            Cost::ResponseHeader { default, max, .. } => {
-                header.map_or(*default, |value| seen.cost(value, *default)).min(*max)
-            }
-            Cost::ResponseBytes { per, max } => bytes.unwrap_or_default().div_ceil((*per).max(1)).min(*max),
-            Cost::One | Cost::Request { .. } => 0,
-        }
-    }
-
-    /// The response header that says what it costs.
-    pub fn header(&self) -> Option<&str> {
-        match &self.limit.cost {
-            Cost::ResponseHeader { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-}
-
-// === impl Seen ===
-
-impl Seen {
-    /// Adds what happened elsewhere on the way.
-    pub(crate) fn add(&mut self, other: Self) {
-        let Self { exempt, ambiguous, unknown_rule, missing_key, invalid_cost, contended } = other;
-        self.exempt |= exempt;
-        self.ambiguous |= ambiguous;
-        self.unknown_rule |= unknown_rule;
-        self.missing_key |= missing_key;
-        self.invalid_cost |= invalid_cost;
-        self.contended |= contended;
-    }
-
-    /// A cost as it stands in a header: decimal digits.
-    fn cost(&mut self, value: &[u8], default: u64) -> u64 {
-        let digits = value.trim_ascii();
-        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        if !is_number {
-            self.invalid_cost = true;
-            return default;
-        }
-        // More digits than fit are a large number all the same.
-        str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(u64::MAX)
-    }
-}
-
 // === impl Applied ===
 
 impl<'l> Applied<'l> {
@@ -654,7 +462,7 @@ impl<'l> Applied<'l> {
     }
 
     /// The decision where the tokens are here.
-    fn from_tokens(&self, lease: &Lease, now: u64) -> Decision {
+    fn by_tokens(&self, lease: &Lease, now: u64) -> Decision {
         let left = lease.tokens.saturating_sub(self.demand.take);
         let remaining = match &self.grant.policy {
             Policy::Rate(gcra) => gcra.remaining(lease.tat, now).saturating_add(left).min(gcra.burst()),

@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "a test may fail by overflow")]
+
 use proptest::prelude::*;
 use sfv::{BareItem, List, ListEntry, Parser};
 

@@ -64,6 +64,7 @@ fn place(descriptor: u64) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail by overflow")]
 mod tests {
     use super::*;
 

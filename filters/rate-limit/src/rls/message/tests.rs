@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "a test may fail by overflow")]
+
 //! Against the same messages by the library `prost`. That they are those of Envoy's authors, the scenarios with
 //! `envoy-types` tell, which is made of their `.proto` files.
 
