@@ -1,11 +1,10 @@
 //! The section `hmac` of the config.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
-use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Secret, Size};
+use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Reader, Secret, Size};
 
 use super::component::is_supported;
 use super::verification::{Key, Verifier};
@@ -35,6 +34,15 @@ pub struct HmacConfig {
     pub(super) replay_cache: usize,
 }
 
+// As pointers: each closure would make a reader of fields of its own.
+const NAME: Reader<String> = name;
+const COMPONENTS: Reader<Vec<String>> = covered;
+const SECONDS: Reader<Duration> = |node| duration(node, Duration::from_secs(1));
+const SOME_TIME: Reader<Duration> = |node| duration(node, Duration::from_millis(1));
+const ANY_TIME: Reader<Duration> = |node| duration(node, Duration::ZERO);
+const BODY: Reader<usize> = max_body;
+const REMEMBERED: Reader<usize> = |node| usize::try_from(node.integer(64..=MOST_REMEMBERED)?).ok();
+
 struct Client {
     id: String,
     keyid: String,
@@ -52,16 +60,16 @@ impl fmt::Debug for HmacConfig {
 impl FromFields for HmacConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let clients = object.required_with("clients", clients);
-        let covered = object.optional_with("covered", covered);
-        let max_age = object.optional_with("max_age", |node| duration(node, Duration::from_secs(1)));
-        let clock_skew = object.optional_with("clock_skew", |node| duration(node, Duration::ZERO));
-        let max_body = object.optional_with("max_body", max_body);
-        let body_timeout = object.optional_with("body_timeout", |node| duration(node, Duration::from_millis(1)));
-        let replay_cache = object.optional_with("replay_cache", |node| node.integer(64..=MOST_REMEMBERED));
+        let covered = object.optional_with("covered", COMPONENTS);
+        let max_age = object.optional_with("max_age", SECONDS);
+        let clock_skew = object.optional_with("clock_skew", ANY_TIME);
+        let max_body = object.optional_with("max_body", BODY);
+        let body_timeout = object.optional_with("body_timeout", SOME_TIME);
+        let replay_cache = object.optional_with("replay_cache", REMEMBERED);
         let covered = covered?.unwrap_or_else(|| COVERED.map(str::to_owned).to_vec());
-        let mut keys = BTreeMap::new();
+        let mut keys = Vec::new();
         for Client { id, keyid, secret, covered: own } in clients? {
-            keys.insert(keyid, Key::new(id, own.unwrap_or_else(|| covered.clone()), &secret)?);
+            keys.push((keyid, Key::new(id, own.unwrap_or_else(|| covered.clone()), &secret)?));
         }
         Some(Self {
             verifier: Verifier {
@@ -71,7 +79,7 @@ impl FromFields for HmacConfig {
             },
             max_body: max_body?.unwrap_or(1024 * 1024),
             body_timeout: body_timeout?.unwrap_or(Duration::from_secs(15)),
-            replay_cache: usize::try_from(replay_cache?.unwrap_or(65_536)).ok()?,
+            replay_cache: replay_cache?.unwrap_or(65_536),
         })
     }
 }
@@ -91,10 +99,10 @@ fn clients(node: Node<'_>) -> Option<Vec<Client>> {
 
 impl FromFields for Client {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let id = object.required_with("id", name);
-        let keyid = object.optional_with("keyid", name);
+        let id = object.required_with("id", NAME);
+        let keyid = object.optional_with("keyid", NAME);
         let secret = object.exactly_one(&[("secret", secret), ("secret_base64", secret_base64)]);
-        let covered = object.optional_with("covered", covered);
+        let covered = object.optional_with("covered", COMPONENTS);
         let id = id?;
         Some(Self { keyid: keyid?.unwrap_or_else(|| id.clone()), id, secret: secret?, covered: covered? })
     }

@@ -112,21 +112,21 @@ mod tests {
         fn it_agrees_with_a_map(steps in proptest::collection::vec((0..12_u8, 0..30_u64, 0..6_u64), 0..80), capacity in 1..8_usize) {
             let (mut value, mut model, mut now) = (None, BTreeMap::new(), 1000_u64);
             for (number, age, pause) in steps {
-                now += pause;
+                now = now.strict_add(pause);
                 model.retain(|_, until| *until >= now);
                 let expected = match (model.contains_key(&number), model.len() < capacity) {
                     (true, _) => Entry::Seen,
                     (false, false) => Entry::Full,
                     (false, true) => Entry::New,
                 };
-                let (entry, new) = remember(value.as_deref(), &stamp(number), now + age, now, capacity);
+                let (entry, new) = remember(value.as_deref(), &stamp(number), now.strict_add(age), now, capacity);
                 prop_assert_eq!(entry, expected);
                 prop_assert_eq!(new.is_some(), entry == Entry::New);
                 if entry == Entry::New {
-                    model.insert(number, now + age);
+                    model.insert(number, now.strict_add(age));
                     value = new;
                 }
-                prop_assert!(value.as_ref().is_none_or(|value| value.len() <= 1 + capacity * ENTRY));
+                prop_assert!(value.as_ref().is_none_or(|value| value.len() <= capacity.strict_mul(ENTRY).strict_add(1)));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Verification: whether one of a request's signatures is good (RFC 9421, section 3.2).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
@@ -18,8 +17,8 @@ const LONGEST: usize = 8 * 1024;
 
 /// Whose signatures count, and when.
 pub struct Verifier {
-    /// By `keyid`.
-    pub keys: BTreeMap<String, Key>,
+    /// Each with its `keyid`.
+    pub keys: Vec<(String, Key)>,
     /// How long ago a signature may have been made.
     pub max_age: Duration,
     /// How far the clocks of clients may be ahead.
@@ -140,7 +139,7 @@ impl Verifier {
         let mut failure = None;
         let known = input.iter().filter_map(|(label, member)| match member {
             Member::InnerList(components, parameters) => {
-                let key = self.keys.get(string(parameters, "keyid").ok()??)?;
+                let key = find(&self.keys, string(parameters, "keyid").ok()??)?;
                 Some((label, Described { components, parameters, key }))
             }
             Member::Item(_) => None,

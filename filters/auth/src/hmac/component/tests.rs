@@ -229,7 +229,7 @@ proptest! {
         let (components, parameters) = described(&format!("({})", list.join(" ")));
         if let Ok(base) = signature_base(&components, &parameters, &HeaderMap::from_lines(lines)) {
             let base = String::from_utf8(base).unwrap();
-            prop_assert_eq!(base.split('\n').count(), values.len() + 1);
+            prop_assert_eq!(base.split('\n').count(), values.len().strict_add(1));
         }
     }
 

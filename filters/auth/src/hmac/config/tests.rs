@@ -19,7 +19,8 @@ fn with_fields(fields: &str) -> Result<HmacConfig, String> {
 #[test]
 fn clients_are_all_that_it_takes() {
     let config = parse(&format!(r#""clients": [{{{CLIENT}}}]"#)).unwrap();
-    let key = &config.verifier.keys["partner"];
+    let (keyid, key) = &config.verifier.keys[0];
+    assert_eq!((keyid.as_str(), config.verifier.keys.len()), ("partner", 1));
     assert_eq!((key.client.as_str(), key.covered.as_slice()), ("partner", COVERED.map(str::to_owned).as_slice()));
     assert_eq!(config.verifier.max_age, Duration::from_secs(300));
     assert_eq!(config.verifier.clock_skew, Duration::from_secs(60));
@@ -36,10 +37,11 @@ fn every_field_is_read() {
            "body_timeout": "1ms", "replay_cache": 64.0"#
     ));
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
-    let covered = |keyid: &str| config.verifier.keys[keyid].covered.clone();
-    assert_eq!(config.verifier.keys.keys().collect::<Vec<_>>(), ["new", "partner", "x"]);
-    assert_eq!(config.verifier.keys["new"].client, "partner");
-    assert_eq!((covered("new"), covered("partner")), (vec!["@target-uri".to_owned()], vec!["@method".to_owned(), "date".to_owned()]));
+    let keys = &config.verifier.keys;
+    let covered = |place: usize| keys[place].1.covered.clone();
+    assert_eq!(keys.iter().map(|(keyid, _)| keyid.as_str()).collect::<Vec<_>>(), ["partner", "new", "x"]);
+    assert_eq!(keys[1].1.client, "partner");
+    assert_eq!((covered(1), covered(0)), (vec!["@target-uri".to_owned()], vec!["@method".to_owned(), "date".to_owned()]));
     assert_eq!((config.verifier.max_age, config.verifier.clock_skew), (Duration::from_secs(10), Duration::ZERO));
     assert_eq!((config.max_body, config.body_timeout, config.replay_cache), (0, Duration::from_millis(1), 64));
 }

@@ -11,7 +11,7 @@ fn verifier() -> Verifier {
     let key = |client: &str, secret| Key::new(client.to_owned(), covered.clone(), secret).unwrap();
     let keys = [("partner", key("partner", SECRET)), ("other", key("other", b"another secret, as long as that."))];
     Verifier {
-        keys: keys.into_iter().map(|(keyid, key)| (keyid.to_owned(), key)).collect(),
+        keys: keys.map(|(keyid, key)| (keyid.to_owned(), key)).into(),
         max_age: Duration::from_secs(300),
         clock_skew: Duration::from_secs(60),
     }
@@ -78,7 +78,7 @@ fn the_signature_of_the_rfc_is_good() {
     let secret = "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==";
     let covered = ["date", "@authority", "content-type"].map(str::to_owned).to_vec();
     let key = Key::new("rfc".to_owned(), covered, &Base64::decode_vec(secret).unwrap()).unwrap();
-    let verifier = Verifier { keys: [("test-shared-secret".to_owned(), key)].into(), ..verifier() };
+    let verifier = Verifier { keys: vec![("test-shared-secret".to_owned(), key)], ..verifier() };
     let lines = [
         (":method", &b"POST"[..]),
         (":scheme", b"https"),
