@@ -16,6 +16,7 @@ pub mod expression;
 mod filter;
 pub mod hmac;
 pub mod identity;
+pub mod introspection;
 pub mod jose;
 mod json;
 pub mod jwks;

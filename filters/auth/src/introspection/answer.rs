@@ -1,0 +1,139 @@
+//! Answer: what an authorization server says of a token (RFC 7662, section 2.2), and whether that is enough.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::json;
+use crate::method::{Identity, Refusal};
+
+/// The largest number that is a time: above it, a double no longer tells seconds apart.
+const LATEST: f64 = 9_007_199_254_740_992.0;
+
+/// An active token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    members: Map<String, Value>,
+    expires: Option<Duration>,
+    not_before: Option<Duration>,
+}
+
+/// An answer that makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// What a token has to be, besides active.
+pub struct Expected<'a> {
+    /// Who has issued it.
+    pub issuer: Option<&'a str>,
+    /// One of those for whom it is meant; anybody, where there are none.
+    pub audiences: &'a [String],
+    /// All that it has to permit.
+    pub scopes: &'a [String],
+    /// How far the clocks may be apart.
+    pub clock_skew: Duration,
+}
+
+/// Whether a media type is JSON; its parameters do not count.
+#[must_use]
+pub fn is_json(media_type: &[u8]) -> bool {
+    let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+impl Token {
+    /// Reads an answer; `Ok(None)` says that the token is not active.
+    ///
+    /// # Errors
+    ///
+    /// It is no JSON object without duplicates, `active` is no boolean, or another member is not what RFC 7662 says.
+    pub fn parse(answer: &[u8]) -> Result<Option<Self>, Malformed> {
+        let mut members = json::object(answer).ok_or(Malformed)?;
+        match members.remove("active") {
+            Some(Value::Bool(true)) => {}
+            Some(Value::Bool(false)) => return Ok(None),
+            _ => return Err(Malformed),
+        }
+        for text in ["sub", "username", "client_id", "iss", "scope", "token_type"] {
+            if members.get(text).is_some_and(|value| !value.is_string()) {
+                return Err(Malformed);
+            }
+        }
+        let (expires, not_before) = (time(&members, "exp")?, time(&members, "nbf")?);
+        Ok(Some(Self { members, expires, not_before }))
+    }
+
+    /// When it expires, as the time since the Unix epoch.
+    #[must_use]
+    pub fn expires(&self) -> Option<Duration> {
+        self.expires
+    }
+
+    /// Who it says is calling.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let subject = ["sub", "username", "client_id"].into_iter().find_map(|name| self.text(name));
+        Identity {
+            method: super::NAME,
+            provider: String::new(),
+            subject: subject.unwrap_or_default().to_owned(),
+            claims: self.members.clone(),
+        }
+    }
+
+    /// Whether the token is what it has to be at this time.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    pub fn meets(&self, expected: &Expected<'_>, now: Duration) -> Result<(), Refusal> {
+        let Expected { issuer, audiences, scopes, clock_skew } = expected;
+        // Whoever sends it as a bearer's has not proven to be the one to whom it is bound (RFC 9449, section 7.2).
+        if self.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")) {
+            return Err(invalid("wrong_token_type"));
+        }
+        if self.expires.is_some_and(|expires| now > expires.saturating_add(*clock_skew)) {
+            return Err(invalid("expired"));
+        }
+        if self.not_before.is_some_and(|start| start > now.saturating_add(*clock_skew)) {
+            return Err(invalid("not_yet_valid"));
+        }
+        if issuer.is_some_and(|issuer| self.text("iss") != Some(issuer)) {
+            return Err(invalid("wrong_issuer"));
+        }
+        if !audiences.is_empty() && !audiences.iter().any(|audience| self.is_meant_for(audience)) {
+            return Err(Refusal { status: 403, ..invalid("wrong_audience") });
+        }
+        let granted = self.text("scope").unwrap_or_default();
+        if !scopes.iter().all(|scope| granted.split(' ').any(|own| own == scope)) {
+            let error = Some("insufficient_scope");
+            return Err(Refusal { status: 403, reason: "insufficient_scope", error, retry_after: None });
+        }
+        Ok(())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name)?.as_str()
+    }
+
+    fn is_meant_for(&self, audience: &str) -> bool {
+        match self.members.get("aud") {
+            Some(Value::String(own)) => own == audience,
+            Some(Value::Array(all)) => all.iter().any(|own| own == audience),
+            _ => false,
+        }
+    }
+}
+
+fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Duration>, Malformed> {
+    let Some(value) = members.get(name) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds)).ok_or(Malformed)?;
+    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| Malformed)
+}
+
+fn invalid(reason: &'static str) -> Refusal {
+    Refusal { status: 401, reason, error: Some("invalid_token"), retry_after: None }
+}
+
+#[cfg(test)]
+mod tests;
