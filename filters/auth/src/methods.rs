@@ -8,7 +8,9 @@ use palisade_sdk::{Handle, Plugin, Request};
 use crate::api_key::{ApiKey, ApiKeyConfig};
 use crate::basic::{Basic, BasicConfig};
 use crate::filter::Auth;
+use crate::hmac::{Hmac, HmacConfig};
 use crate::identity::{Forward, ForwardToken};
+use crate::introspection::{self, Introspection, IntrospectionConfig, OnError};
 use crate::jwks::RemoteKeySets;
 use crate::jwt::config::providers;
 use crate::jwt::{Provider, ProviderConfig};
@@ -25,6 +27,8 @@ pub(crate) struct Sections {
     jwt: BTreeMap<String, With<ProviderConfig, ForwardToken>>,
     basic: Option<With<BasicConfig>>,
     api_key: Option<With<ApiKeyConfig>>,
+    hmac: Option<With<HmacConfig>>,
+    introspection: Option<With<IntrospectionConfig, ForwardToken>>,
 }
 
 /// The methods themselves.
@@ -33,6 +37,8 @@ pub(crate) struct Methods {
     key_sets: RemoteKeySets,
     basic: Option<With<Basic>>,
     api_key: Option<With<ApiKey>>,
+    hmac: Option<With<Hmac>>,
+    introspection: Option<With<Introspection, ForwardToken>>,
 }
 
 /// A method, or its config, and what is handed over of those whom it verifies.
@@ -49,7 +55,14 @@ impl FromFields for Sections {
         let jwt = object.optional_with("jwt", |node| node.object(|object| object.required_with("providers", providers)));
         let basic = object.optional("basic");
         let api_key = object.optional("api_key");
-        Some(Self { jwt: jwt?.unwrap_or_default(), basic: basic?, api_key: api_key? })
+        let hmac = object.optional("hmac");
+        let introspection = object.optional::<With<IntrospectionConfig, ForwardToken>>("introspection");
+        let (jwt, introspection) = (jwt?.unwrap_or_default(), introspection?);
+        let falls_back = introspection.as_ref().is_some_and(|section| section.method.on_error() == OnError::AllowIfJwtValid);
+        if falls_back && jwt.is_empty() {
+            return object.error_below("introspection.on_error", "there is no section \"jwt\" to fall back on");
+        }
+        Some(Self { jwt, basic: basic?, api_key: api_key?, hmac: hmac?, introspection })
     }
 }
 
@@ -70,7 +83,9 @@ impl Sections {
                 }
                 false
             }
-            _ => false,
+            Method::Hmac => self.hmac.is_some(),
+            Method::Introspection => self.introspection.is_some(),
+            Method::Jwt(_) => false,
         };
         (!is_there).then(|| ["there is no section \"", method.section(), "\""].concat())
     }
@@ -82,7 +97,12 @@ impl Sections {
 
     /// Every header that a method may set.
     pub(crate) fn header_names(&self) -> Vec<&str> {
-        let forwards = [self.basic.as_ref().map(|with| &with.forward), self.api_key.as_ref().map(|with| &with.forward)];
+        let forwards = [
+            self.basic.as_ref().map(|with| &with.forward),
+            self.api_key.as_ref().map(|with| &with.forward),
+            self.hmac.as_ref().map(|with| &with.forward),
+            self.introspection.as_ref().map(|with| &with.forward.forward),
+        ];
         let providers = self.jwt.values().map(|with| &with.forward.forward);
         forwards.into_iter().flatten().chain(providers).flat_map(Forward::header_names).collect()
     }
@@ -92,7 +112,7 @@ impl Sections {
 
 impl Methods {
     pub(crate) fn new(sections: Sections, plugin: &Plugin) -> Result<Self, ConfigErrors> {
-        let Sections { jwt, basic, api_key } = sections;
+        let Sections { jwt, basic, api_key, hmac, introspection } = sections;
         let mut key_sets = RemoteKeySets::new(plugin.clone());
         let mut providers = BTreeMap::new();
         for (name, section) in jwt {
@@ -104,6 +124,10 @@ impl Methods {
             key_sets,
             basic: basic.map(|section| section.make(|config| Basic::new(config, plugin))).transpose()?,
             api_key: api_key.map(|section| section.make(|config| ApiKey::new(config, plugin))).transpose()?,
+            hmac: hmac.map(|section| section.make(|config| Ok(Hmac::new(config, plugin)))).transpose()?,
+            introspection: introspection
+                .map(|section| section.make(|config| Introspection::new(config, plugin)))
+                .transpose()?,
         })
     }
 
@@ -121,10 +145,32 @@ impl Methods {
             },
             Method::Basic => self.basic.as_ref().map(|basic| basic.method.attempt(head)),
             Method::ApiKey => self.api_key.as_ref().map(|api_key| api_key.method.attempt(head)),
-            _ => None,
+            Method::Hmac => match &self.hmac {
+                Some(hmac) => Some(hmac.method.attempt(request, head.headers()).await),
+                None => None,
+            },
+            Method::Introspection => match &self.introspection {
+                Some(introspection) => Some(self.introspect(&introspection.method, head, request).await),
+                None => None,
+            },
         };
         // The config refuses rules that ask for what is not there.
         attempt.unwrap_or(Attempt::Refused(NOT_SET_UP))
+    }
+
+    /// Asks about a token; while nobody answers, a provider of JSON Web Tokens may verify it, where the config wants that.
+    async fn introspect(&self, introspection: &Introspection, head: Head<'_>, request: &Request<Auth>) -> Attempt {
+        let attempt = introspection.attempt(head, request.handle()).await;
+        let unavailable = matches!(&attempt, Attempt::Refused(refusal) if refusal.reason == introspection::UNAVAILABLE);
+        if unavailable && introspection.on_error() == OnError::AllowIfJwtValid {
+            for provider in self.jwt.values() {
+                let verified = provider.method.attempt(head, request.handle()).await;
+                if matches!(verified, Attempt::Verified(_)) {
+                    return verified;
+                }
+            }
+        }
+        attempt
     }
 
     /// What is handed over of whom a method verifies.
@@ -133,7 +179,8 @@ impl Methods {
             Method::Jwt(name) => self.jwt.get(name).map(|provider| &provider.forward.forward),
             Method::Basic => self.basic.as_ref().map(|basic| &basic.forward),
             Method::ApiKey => self.api_key.as_ref().map(|api_key| &api_key.forward),
-            _ => None,
+            Method::Hmac => self.hmac.as_ref().map(|hmac| &hmac.forward),
+            Method::Introspection => self.introspection.as_ref().map(|introspection| &introspection.forward.forward),
         }
     }
 
@@ -146,7 +193,12 @@ impl Methods {
             }
             Method::Basic => self.basic.iter().for_each(|basic| basic.method.hide(head, removal)),
             Method::ApiKey => self.api_key.iter().for_each(|api_key| api_key.method.hide(head, removal)),
-            _ => {}
+            Method::Introspection => {
+                let introspection = self.introspection.as_ref().filter(|introspection| introspection.forward.strip_token);
+                introspection.iter().for_each(|introspection| introspection.method.hide(head, removal));
+            }
+            // A signature is good once.
+            Method::Hmac => {}
         }
     }
 }

@@ -8,7 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::{Sections, With};
 use crate::api_key::ApiKeyConfig;
 use crate::basic::BasicConfig;
+use crate::hmac::HmacConfig;
 use crate::identity::ForwardToken;
+use crate::introspection::IntrospectionConfig;
 use crate::jwt::ProviderConfig;
 use crate::jwt::config::schema::providers;
 
@@ -32,6 +34,8 @@ impl JsonSchema for Sections {
             })
             .optional::<With<BasicConfig>>("basic", "Users and passwords.")
             .optional::<With<ApiKeyConfig>>("api_key", "API keys.")
+            .optional::<With<HmacConfig>>("hmac", "Signed requests.")
+            .optional::<With<IntrospectionConfig, ForwardToken>>("introspection", "Tokens about which a server is asked.")
             .build()
     }
 }
