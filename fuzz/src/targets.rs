@@ -3,6 +3,8 @@
 pub mod authorization;
 pub mod credentials;
 pub mod htpasswd;
+pub mod introspection;
+pub mod signatures;
 
 /// One target.
 pub struct Target {
@@ -15,4 +17,10 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: &[Target] = &[authorization::TARGET, credentials::TARGET, htpasswd::TARGET];
+pub const TARGETS: &[Target] = &[
+    authorization::TARGET,
+    credentials::TARGET,
+    htpasswd::TARGET,
+    introspection::TARGET,
+    signatures::TARGET,
+];

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use palisade_fuzz::corpus;
 use palisade_fuzz::mutation::Mutator;
-use palisade_fuzz::targets::{TARGETS, Target, authorization, credentials, htpasswd};
+use palisade_fuzz::targets::{TARGETS, Target, authorization, credentials, htpasswd, introspection, signatures};
 
 const CASES: usize = 1_000_000;
 const SEED: u64 = 20_260_601;
@@ -22,6 +22,16 @@ fn credentials_in_queries_and_cookies_hold_their_promises_a_million_times() {
 #[test]
 fn htpasswd_files_hold_their_promises_a_million_times() {
     hold(&htpasswd::TARGET);
+}
+
+#[test]
+fn answers_about_tokens_hold_their_promises_a_million_times() {
+    hold(&introspection::TARGET);
+}
+
+#[test]
+fn signatures_hold_their_promises_a_million_times() {
+    hold(&signatures::TARGET);
 }
 
 #[test]
