@@ -55,7 +55,7 @@ fn a_flood_of_unknown_passwords_stays_within_its_budget_and_a_known_user_passes(
                     flood(mesh, place, |response| match response.status {
                         401 => drop(unknown.fetch_add(1, Ordering::Relaxed)),
                         429 => {
-                            assert!(response.header("retry-after")[0].parse::<u64>().unwrap() >= 1);
+                            assert!(response.headers.text("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
                             throttled.fetch_add(1, Ordering::Relaxed);
                         }
                         status => panic!("{status}: {}", response.text()),

@@ -10,4 +10,8 @@
 )]
 
 mod flood;
+mod introspection;
 mod mesh;
+mod setup;
+mod signatures;
+mod signing;

@@ -13,7 +13,7 @@ pub(crate) const PLUGIN: &str = "auth";
 /// A running Envoy and what it needs.
 pub(crate) struct Mesh {
     pub(crate) envoy: Envoy,
-    _upstream: Upstream,
+    pub(crate) upstream: Upstream,
     _modules: ModuleServer,
 }
 
@@ -25,7 +25,7 @@ impl Mesh {
         let builder = Envoy::pinned("auth.yaml")?
             .cluster("palisade_modules", modules.addr())?
             .cluster("upstream", upstream.addr())?;
-        Ok(Self { envoy: change(builder)?.start()?, _upstream: upstream, _modules: modules })
+        Ok(Self { envoy: change(builder)?.start()?, upstream, _modules: modules })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
