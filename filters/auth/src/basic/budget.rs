@@ -13,7 +13,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// there are never two in a row, and whatever else the worker has to do waits for one hash at most.
 pub(crate) struct Budget {
     per_second: usize,
-    share: Percent,
+    /// How many times as long as a hash it takes until the next one.
+    pause: f64,
     /// When the hashes of the last second began.
     recent: VecDeque<Duration>,
     /// When the last one began.
@@ -27,7 +28,9 @@ pub(crate) struct Budget {
 impl Budget {
     /// At most `per_second` hashes, and at most this share of the time.
     pub(crate) fn new(per_second: usize, share: Percent) -> Self {
-        Self { per_second, share, recent: VecDeque::new(), began: Duration::ZERO, free_at: Duration::ZERO }
+        // A 128-bit division would cost a module a kilobyte.
+        let pause = share.denominator() as f64 / share.numerator() as f64;
+        Self { per_second, pause, recent: VecDeque::new(), began: Duration::ZERO, free_at: Duration::ZERO }
     }
 
     /// Takes one hash out of the budget.
@@ -61,9 +64,8 @@ impl Budget {
 
     /// Says when the hash ended that was taken out last.
     pub(crate) fn spent(&mut self, ended: Duration) {
-        let busy = ended.saturating_sub(self.began).as_nanos();
-        let wait = busy.saturating_mul(self.share.denominator()).checked_div(self.share.numerator());
-        let wait = wait.and_then(|wait| u64::try_from(wait).ok()).map_or(Duration::MAX, Duration::from_nanos);
+        let busy = ended.saturating_sub(self.began).as_secs_f64();
+        let wait = Duration::try_from_secs_f64(busy * self.pause).unwrap_or(Duration::MAX);
         self.free_at = self.began.saturating_add(wait);
     }
 }

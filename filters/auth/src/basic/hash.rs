@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use ::sha_crypt::Params as ShaParams;
 use argon2::{Algorithm, Argon2, Version};
-use base64ct::{Base64, Base64Bcrypt, Base64Unpadded, Encoding};
+use base64ct::{Base64, Encoding};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
@@ -181,11 +181,9 @@ fn bcrypt(text: &str, limits: &HashLimits) -> Result<Kind, Unusable> {
     let parse = || {
         let (cost, text) = text.split_once('$').filter(|(cost, _)| cost.len() == 2)?;
         let (salt, digest) = text.split_at_checked(22)?;
-        let (mut salt_bytes, mut digest_bytes) = ([0; 16], [0; 23]);
-        let salt = Base64Bcrypt::decode(salt, &mut salt_bytes).ok()?.len();
-        let digest = Base64Bcrypt::decode(digest, &mut digest_bytes).ok()?.len();
-        let cost = decimal(cost)?;
-        (salt == 16 && digest == 23 && (4..=31).contains(&cost)).then_some((cost, salt_bytes, digest_bytes))
+        let [salt, digest] = [salt, digest].map(|text| unpadded(&radix64::bcrypt_to_base64(text)?));
+        let cost = decimal(cost).filter(|cost| (4..=31).contains(cost))?;
+        Some((cost, salt?.try_into().ok()?, digest?.try_into().ok()?))
     };
     let (cost, salt, digest) =
         parse().ok_or(Broken("bcrypt wants a cost from 04 to 31 and 53 characters behind it"))?;
@@ -237,7 +235,7 @@ fn argon2id(text: &str, limits: &HashLimits) -> Result<Kind, Unusable> {
         let memory = decimal(costs.next()?.strip_prefix("m=")?)?;
         let passes = decimal(costs.next()?.strip_prefix("t=")?)?;
         let lanes = decimal(costs.next()?.strip_prefix("p=")?)?;
-        let [salt, digest] = [salt, digest].map(|text| Base64Unpadded::decode_vec(text).ok());
+        let [salt, digest] = [salt, digest].map(unpadded);
         let (salt, digest) = (salt?, digest?);
         let sizes_are_right = (8..=64).contains(&salt.len()) && (16..=64).contains(&digest.len());
         let params = argon2::Params::new(memory, passes, lanes, Some(digest.len())).ok()?;
@@ -279,6 +277,16 @@ fn crypt_salt(salt: &str, longest: usize) -> Option<Vec<u8>> {
 fn crypt_text<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text: [u8; N] = text.as_bytes().try_into().ok()?;
     radix64::is_text(&text).then_some(text)
+}
+
+/// Reads Base64 that has no padding. A decoder for each kind of Base64 would cost a module two kilobytes.
+fn unpadded(text: &str) -> Option<Vec<u8>> {
+    let padding = match text.len() & 3 {
+        2 => "==",
+        3 => "=",
+        _ => "",
+    };
+    Base64::decode_vec(&[text, padding].concat()).ok().filter(|_| !text.ends_with('='))
 }
 
 /// Digits without a sign.

@@ -18,6 +18,14 @@ pub(super) fn salt(chars: [u8; 2]) -> Option<u16> {
     u16::try_from(low? | (high? << 6)).ok()
 }
 
+/// What bcrypt writes, the highest bits first and with an alphabet of its own, as Base64 writes it.
+pub(super) fn bcrypt_to_base64(text: &str) -> Option<String> {
+    const BCRYPT: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let translate = |char| BASE64.get(BCRYPT.iter().position(|known| *known == char)?).copied().map(char::from);
+    text.bytes().map(translate).collect()
+}
+
 /// Writes the bytes of a digest in groups of three, each group from its last byte to its first. The places of a group
 /// that are not in the digest are zero, and the last group is written as far as there is room.
 pub(super) fn write<const N: usize>(digest: &[u8], groups: &[[u8; 3]]) -> [u8; N] {
