@@ -1,6 +1,9 @@
 //! Targets: one file for each parser, or for what belongs together.
 
 pub mod authorization;
+pub mod base64url;
+pub mod claims;
+pub mod compact_jws;
 pub mod credentials;
 pub mod htpasswd;
 pub mod introspection;
@@ -19,6 +22,9 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     authorization::TARGET,
+    base64url::TARGET,
+    claims::TARGET,
+    compact_jws::TARGET,
     credentials::TARGET,
     htpasswd::TARGET,
     introspection::TARGET,

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use palisade_fuzz::corpus;
 use palisade_fuzz::mutation::Mutator;
-use palisade_fuzz::targets::{TARGETS, Target, authorization, credentials, htpasswd, introspection, signatures};
+use palisade_fuzz::targets::{
+    TARGETS, Target, authorization, base64url, claims, compact_jws, credentials, htpasswd, introspection, signatures,
+};
 
 const CASES: usize = 1_000_000;
 const SEED: u64 = 20_260_601;
@@ -12,6 +14,26 @@ const SEED: u64 = 20_260_601;
 #[test]
 fn authorization_holds_its_promises_a_million_times() {
     hold(&authorization::TARGET);
+}
+
+#[test]
+fn base64url_holds_its_promises_a_million_times() {
+    hold(&base64url::TARGET);
+}
+
+#[test]
+fn claims_hold_their_promises_a_million_times() {
+    hold(&claims::TARGET);
+}
+
+#[test]
+fn signed_tokens_hold_their_promises_a_million_times() {
+    hold(&compact_jws::TARGET);
+}
+
+#[test]
+fn signed_requests_hold_their_promises_a_million_times() {
+    hold(&signatures::TARGET);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use palisade_sdk::exchange::Snapshot;
 use palisade_sdk::matching::{ClientIp, Field, RequestView};
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, Handle, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, labels,
-    phases,
+    Counter, Exchange, Filter, Handle, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request,
+    labels, phases,
 };
 
 use crate::config::{Config, NO_RULE};

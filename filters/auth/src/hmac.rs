@@ -87,7 +87,8 @@ impl Hmac {
 
     /// Nothing of the request goes upstream while its body comes.
     async fn verify_body<F: Filter>(&self, request: &Request<F>, headers: &HeaderMap) -> Result<(), Failure> {
-        let digest = headers.joined("content-digest").ok_or(Unproven::Malformed).and_then(|field| ContentDigest::parse(&field));
+        let digest =
+            headers.joined("content-digest").ok_or(Unproven::Malformed).and_then(|field| ContentDigest::parse(&field));
         let digest = digest.map_err(unproven)?;
         let body = request.body(self.max_body, self.body_timeout).await.map_err(|error| match error {
             ExchangeError::BodyTooLong { .. } => refused(413, "body_too_long"),

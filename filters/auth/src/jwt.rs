@@ -144,12 +144,7 @@ impl Provider {
 
     fn identity(&self, claims: &Claims) -> Identity {
         let subject = claims.all.get("sub").and_then(Value::as_str).unwrap_or_default();
-        Identity {
-            method: "jwt",
-            provider: self.name.clone(),
-            subject: subject.to_owned(),
-            claims: claims.all.clone(),
-        }
+        Identity { method: "jwt", provider: self.name.clone(), subject: subject.to_owned(), claims: claims.all.clone() }
     }
 }
 

@@ -52,13 +52,15 @@ struct With<T, F = Forward> {
 
 impl FromFields for Sections {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let jwt = object.optional_with("jwt", |node| node.object(|object| object.required_with("providers", providers)));
+        let jwt =
+            object.optional_with("jwt", |node| node.object(|object| object.required_with("providers", providers)));
         let basic = object.optional("basic");
         let api_key = object.optional("api_key");
         let hmac = object.optional("hmac");
         let introspection = object.optional::<With<IntrospectionConfig, ForwardToken>>("introspection");
         let (jwt, introspection) = (jwt?.unwrap_or_default(), introspection?);
-        let falls_back = introspection.as_ref().is_some_and(|section| section.method.on_error() == OnError::AllowIfJwtValid);
+        let falls_back =
+            introspection.as_ref().is_some_and(|section| section.method.on_error() == OnError::AllowIfJwtValid);
         if falls_back && jwt.is_empty() {
             return object.error_below("introspection.on_error", "there is no section \"jwt\" to fall back on");
         }
@@ -194,7 +196,8 @@ impl Methods {
             Method::Basic => self.basic.iter().for_each(|basic| basic.method.hide(head, removal)),
             Method::ApiKey => self.api_key.iter().for_each(|api_key| api_key.method.hide(head, removal)),
             Method::Introspection => {
-                let introspection = self.introspection.as_ref().filter(|introspection| introspection.forward.strip_token);
+                let introspection =
+                    self.introspection.as_ref().filter(|introspection| introspection.forward.strip_token);
                 introspection.iter().for_each(|introspection| introspection.method.hide(head, removal));
             }
             // A signature is good once.

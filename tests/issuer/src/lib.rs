@@ -49,8 +49,11 @@ impl Issuer {
     #[must_use]
     pub fn new() -> Self {
         let key = |pem: &[u8]| PKey::private_key_from_pem(pem).unwrap();
-        let ec: [&[u8]; 3] =
-            [include_bytes!("../keys/p256.pem"), include_bytes!("../keys/p384.pem"), include_bytes!("../keys/p521.pem")];
+        let ec: [&[u8]; 3] = [
+            include_bytes!("../keys/p256.pem"),
+            include_bytes!("../keys/p384.pem"),
+            include_bytes!("../keys/p521.pem"),
+        ];
         Self {
             rsa: key(include_bytes!("../keys/rsa.pem")),
             weak_rsa: key(include_bytes!("../keys/rsa1024.pem")),

@@ -87,6 +87,7 @@ fn headers(counters: &[Counter]) -> Vec<HeaderValue> {
     let left = |counter: &&Counter| counter.remaining().unwrap_or(counter.max_value());
     let Some(counter) = counters.iter().min_by_key(left) else { return Vec::new() };
     let lines = [("X-RateLimit-Limit", counter.max_value()), ("X-RateLimit-Remaining", left(&counter).max(0))];
-    let header = |(key, value): (&str, i64)| HeaderValue { key: key.to_owned(), value: value.to_string(), ..Default::default() };
+    let header =
+        |(key, value): (&str, i64)| HeaderValue { key: key.to_owned(), value: value.to_string(), ..Default::default() };
     lines.map(header).to_vec()
 }

@@ -48,6 +48,7 @@ fn a_flood_of_unknown_passwords_stays_within_its_budget_and_a_known_user_passes(
             }
             passed
         });
+        let _ends = Ends(&flooding);
         thread::scope(|scope| {
             for place in 0..CONNECTIONS {
                 let (mesh, unknown, throttled) = (&mesh, &unknown, &throttled);
@@ -106,6 +107,15 @@ fn who_repeats_a_wrong_password_costs_no_further_hash() {
     }
     assert_eq!(mesh.counter("basic_credentials;verdict=wrong_hashed"), 1);
     assert_eq!(mesh.counter("basic_credentials;verdict=wrong_cached"), 29);
+}
+
+/// Ends the known user's requests, also when the flood fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 fn start(workers: usize, fields: Value, users: &str) -> Mesh {

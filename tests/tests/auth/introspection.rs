@@ -66,8 +66,15 @@ fn an_active_token_passes_and_no_other() {
     idp.token("early", &with("nbf", json!(in_seconds(3600))));
     idp.token("bound", &with("token_type", json!("DPoP")));
     for (token, expected) in [
-        ("good", 200), ("unknown", 401), ("issuer", 401), ("audience", 403), ("scope", 403), ("expired", 401),
-        ("early", 401), ("bound", 401), ("", 401),
+        ("good", 200),
+        ("unknown", 401),
+        ("issuer", 401),
+        ("audience", 403),
+        ("scope", 403),
+        ("expired", 401),
+        ("early", 401),
+        ("bound", 401),
+        ("", 401),
     ] {
         assert_eq!(status(&mesh, token), expected, "{token}");
     }

@@ -72,7 +72,11 @@ fn of_a_request_that_was_changed_on_the_way_not_a_byte_goes_upstream() {
         ("query", |request| Request { path: "/pay?to=mallory".to_owned(), ..request }),
         ("authority", |request| request.authority("other.example")),
         ("body", |request| Request { chunks: vec![b"amount=9".to_vec()], ..request }),
-        ("longer body", |request| Request { chunks: vec![b"amount=1".to_vec(), b"0".to_vec()], chunked: true, ..request }),
+        ("longer body", |request| Request {
+            chunks: vec![b"amount=1".to_vec(), b"0".to_vec()],
+            chunked: true,
+            ..request
+        }),
         ("no body", |request| Request { chunks: vec![Vec::new()], chunked: true, ..request }),
         ("a second digest", |request| request.header("content-digest", digest(b"amount=9").replace("256", "512"))),
     ];
@@ -184,15 +188,24 @@ fn each_refusal_has_its_reason_and_no_secret_shows() {
         ("malformed_signature", get().header("signature-input", "sig=(").header("signature", "sig=:AAAA:")),
         ("unknown_key", Signer::new("nobody", SECRET).sign(get())),
         ("wrong_algorithm", Signer { more: ";alg=\"ed25519\"".to_owned(), ..signer() }.sign(get())),
-        ("component_not_covered", Signer { components: vec!["@method", "@authority", "@path"], ..signer() }.sign(get())),
+        (
+            "component_not_covered",
+            Signer { components: vec!["@method", "@authority", "@path"], ..signer() }.sign(get()),
+        ),
         ("missing_component", Signer { components: vec!["@method", "@target-uri", "x-none"], ..signer() }.sign(get())),
-        ("unsupported_component", Signer { components: vec!["@method", "@target-uri", "@status"], ..signer() }.sign(get())),
+        (
+            "unsupported_component",
+            Signer { components: vec!["@method", "@target-uri", "@status"], ..signer() }.sign(get()),
+        ),
         ("signature_too_old", Signer { created: -400, ..signer() }.sign(get())),
         ("signature_in_future", Signer { created: 400, ..signer() }.sign(get())),
         ("signature_expired", Signer { more: ";expires=1700000000".to_owned(), ..signer() }.sign(get())),
         ("bad_signature", Signer::new("partner", "c4nary: another secret, not ours").sign(get())),
-        ("malformed_content_digest", Signer { components: vec!["@method", "@target-uri", "content-digest"], ..signer() }
-            .sign(get().header("content-digest", "sha-256=:AAAA:"))),
+        (
+            "malformed_content_digest",
+            Signer { components: vec!["@method", "@target-uri", "content-digest"], ..signer() }
+                .sign(get().header("content-digest", "sha-256=:AAAA:")),
+        ),
     ];
     for (reason, request) in cases {
         assert_eq!(http1::exchange(mesh.addr(), &request).unwrap().status, 401, "{reason}");

@@ -21,13 +21,15 @@ pub(crate) struct Left {
 
 /// What `RateLimit-Policy` says; empty where there is none.
 pub(crate) fn policies(response: &Response) -> Vec<Policy> {
-    let read = |item: &Item| Policy { name: name(item), quota: integer(item, "q").unwrap(), window: integer(item, "w") };
+    let read =
+        |item: &Item| Policy { name: name(item), quota: integer(item, "q").unwrap(), window: integer(item, "w") };
     items(response, "ratelimit-policy").iter().map(read).collect()
 }
 
 /// What `RateLimit` says; empty where there is none.
 pub(crate) fn left(response: &Response) -> Vec<Left> {
-    let read = |item: &Item| Left { name: name(item), remaining: integer(item, "r").unwrap(), reset: integer(item, "t") };
+    let read =
+        |item: &Item| Left { name: name(item), remaining: integer(item, "r").unwrap(), reset: integer(item, "t") };
     items(response, "ratelimit").iter().map(read).collect()
 }
 

@@ -91,7 +91,9 @@ fn descriptors(asked: &RateLimitRequest) -> Vec<Vec<(&str, &str)>> {
     asked.descriptors.iter().map(entries).collect()
 }
 
-fn pairs(descriptor: &envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor) -> Vec<(&str, &str)> {
+fn pairs(
+    descriptor: &envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor,
+) -> Vec<(&str, &str)> {
     descriptor.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
 }
 
@@ -276,7 +278,10 @@ fn a_refusal_without_an_end_or_of_another_time_is_not_remembered() {
         (json!({}), over_limit(-5)),
         (json!({"remember": "0s"}), over_limit(60)),
         // Of more or fewer descriptors than were asked for.
-        (json!({}), RateLimitResponse { statuses: vec![status(Code::OverLimit, 1, 0, 60); 2], ..response(Code::OverLimit) }),
+        (
+            json!({}),
+            RateLimitResponse { statuses: vec![status(Code::OverLimit, 1, 0, 60); 2], ..response(Code::OverLimit) },
+        ),
     ] {
         let mut scripted = Scripted::start(&json!({}), &rls);
         scripted.answers(&refusal);
@@ -375,7 +380,8 @@ fn two_envoys_share_one_limit_in_limitador_on_redis() {
         "namespace": "shop", "max_value": 10, "seconds": 86_400, "conditions": [], "variables": ["user"],
     }]);
     let limitador = Limitador::start(&limits);
-    let mut meshes = [(); 2].map(|()| Setup::new(&limit(&json!({}), &json!({}))).workers(2).rls(limitador.addr()).start());
+    let mut meshes =
+        [(); 2].map(|()| Setup::new(&limit(&json!({}), &json!({}))).workers(2).rls(limitador.addr()).start());
     let mut admitted = 0;
     for round in 0..20 {
         let answer = meshes[round % 2].get(&by("alice"));

@@ -82,7 +82,10 @@ fn a_key_of_a_mebibyte_is_a_key_like_any_other() {
     let mut mesh = Setup::new(&configuration).workers(2).wide().start();
     let [long, longer] = ["a", "b"].map(|end| Request::get(&format!("/?q={}{end}", "x".repeat(1 << 20))));
     let mut connection = http1::Connection::open(mesh.addr()).unwrap();
-    assert_eq!([&long, &long, &longer, &longer].map(|request| connection.exchange(request).unwrap().status), [200, 429, 200, 429]);
+    assert_eq!(
+        [&long, &long, &longer, &longer].map(|request| connection.exchange(request).unwrap().status),
+        [200, 429, 200, 429]
+    );
     mesh.assert_unharmed();
 }
 
@@ -91,7 +94,8 @@ fn a_key_of_a_mebibyte_is_a_key_like_any_other() {
 fn parts_cannot_be_shifted_into_each_other() {
     let key = json!([{"header": "x-a"}, {"header": "x-b"}]);
     let mut mesh = Mesh::with(&json!({"limits": [{"name": "pair", "key": key, "rate": "1/1d"}]}));
-    for (a, b) in [("a|b", "c"), ("a", "b|c"), ("a|b|c", ""), ("", "a|b|c"), ("a\u{1}b", "c"), ("ab", "c"), ("a", "bc")] {
+    for (a, b) in [("a|b", "c"), ("a", "b|c"), ("a|b|c", ""), ("", "a|b|c"), ("a\u{1}b", "c"), ("ab", "c"), ("a", "bc")]
+    {
         if a.contains('\u{1}') {
             continue;
         }

@@ -38,7 +38,8 @@ impl Redis {
             ("--appendonly", "no"),
         ];
         let arguments = arguments.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect();
-        let mut process = Process::start(Path::new("redis-server"), arguments, folder.path().join("redis.log")).unwrap();
+        let mut process =
+            Process::start(Path::new("redis-server"), arguments, folder.path().join("redis.log")).unwrap();
         let deadline = Instant::now() + PATIENCE;
         while UnixStream::connect(&socket).is_err() {
             let ended = process.exit_status();

@@ -58,7 +58,8 @@ impl Mesh {
 
     /// Gives the filter another configuration while Envoy serves.
     pub(crate) fn update(&mut self, configuration: &Value) -> Update {
-        let edit = |listener: &mut Value| edit_plugin(listener, |plugin| plugin["configuration"] = as_struct(configuration));
+        let edit =
+            |listener: &mut Value| edit_plugin(listener, |plugin| plugin["configuration"] = as_struct(configuration));
         self.envoy.update_listener("ingress", edit).unwrap()
     }
 
@@ -124,7 +125,8 @@ impl Setup {
         let builder = Envoy::pinned("rate-limit.local.yaml")?
             .cluster("upstream", upstream.addr())?
             .edit(|bootstrap| {
-                bootstrap["static_resources"]["listeners"][0]["connection_balance_config"] = json!({"exact_balance": {}});
+                bootstrap["static_resources"]["listeners"][0]["connection_balance_config"] =
+                    json!({"exact_balance": {}});
                 let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
                 let manager = bootstrap.pointer_mut(manager).and_then(Value::as_object_mut);
                 let changes = self.manager.as_object().cloned().unwrap_or_default();

@@ -30,7 +30,12 @@ pub(crate) fn now() -> Duration {
 }
 
 /// Sends the request over so many connections, again and again until it is time to end.
-pub(crate) fn load(addr: SocketAddr, connections: usize, request: &Request, end: &(dyn Fn() -> bool + Sync)) -> Vec<Seen> {
+pub(crate) fn load(
+    addr: SocketAddr,
+    connections: usize,
+    request: &Request,
+    end: &(dyn Fn() -> bool + Sync),
+) -> Vec<Seen> {
     let work = || {
         let mut connection = http1::Connection::open(addr).unwrap();
         let mut seen = Vec::new();
@@ -47,7 +52,14 @@ pub(crate) fn load(addr: SocketAddr, connections: usize, request: &Request, end:
 
 /// Sends the request at most so often a second, over so many connections, for so long. Where the machine stands still,
 /// what was missed is not made up for, but for `slack` requests.
-pub(crate) fn paced(addr: SocketAddr, connections: usize, request: &Request, per_second: f64, slack: f64, time: Duration) -> Vec<Seen> {
+pub(crate) fn paced(
+    addr: SocketAddr,
+    connections: usize,
+    request: &Request,
+    per_second: f64,
+    slack: f64,
+    time: Duration,
+) -> Vec<Seen> {
     let interval = Duration::from_secs_f64(1.0 / per_second);
     let behind = interval.mul_f64(slack);
     let end = now() + time;

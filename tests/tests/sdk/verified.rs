@@ -60,7 +60,8 @@ fn a_good_body_goes_on_behind_its_headers_once_and_unchanged() {
             for path in ["/verified/body", "/verified/body/call", "/verified/call/body", "/verified/body/body"] {
                 for (framing, request) in framings(path, ["hello ", "world"]).into_iter().chain(empty(path)) {
                     for in_pieces in [false, true] {
-                        let case = format!("{version} {path} {framing}, in pieces {in_pieces}, to HTTP/2 {upstream_http2}");
+                        let case =
+                            format!("{version} {path} {framing}, in pieces {in_pieces}, to HTTP/2 {upstream_http2}");
                         let status = match in_pieces && framing != "content-length" && framing != "no body" {
                             true => upload(&mesh, version, &request),
                             false => version.exchange(mesh.addr(), &request).unwrap().status,

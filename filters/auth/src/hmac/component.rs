@@ -217,9 +217,7 @@ fn percent(byte: u8) -> [u8; 3] {
 
 /// A field's name in lower case (RFC 9421, section 2.1).
 fn is_field_name(name: &str) -> bool {
-    let is_valid = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
-    };
+    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_valid)
 }
 

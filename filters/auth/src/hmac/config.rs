@@ -155,7 +155,9 @@ fn covered(node: Node<'_>) -> Option<Vec<String>> {
 fn duration(node: Node<'_>, shortest: Duration) -> Option<Duration> {
     let duration = Duration::from_config(node)?;
     match duration {
-        _ if duration < shortest => node.error("too short: times are compared in whole seconds, and a body takes a while"),
+        _ if duration < shortest => {
+            node.error("too short: times are compared in whole seconds, and a body takes a while")
+        }
         _ if duration > HOUR => node.error("longer than \"1h\""),
         _ => Some(duration),
     }

@@ -64,7 +64,8 @@ mod tests {
     /// RFC 9530, appendix B.1 and D: `{"hello": "world"}` and a line feed.
     const BODY: &[u8] = b"{\"hello\": \"world\"}\n";
     const SHA_256: &str = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:";
-    const SHA_512: &str = "sha-512=:YMAam51Jz/jOATT6/zvHrLVgOYTGFy1d6GJiOHTohq4yP+pgk4vf2aCsyRZOtw8MjkM7iw7yZ/WkppmM44T3qg==:";
+    const SHA_512: &str =
+        "sha-512=:YMAam51Jz/jOATT6/zvHrLVgOYTGFy1d6GJiOHTohq4yP+pgk4vf2aCsyRZOtw8MjkM7iw7yZ/WkppmM44T3qg==:";
 
     fn verdict(field: &str, body: &[u8]) -> Result<(), Unproven> {
         ContentDigest::parse(field.as_bytes())?.verify(body)
@@ -87,9 +88,19 @@ mod tests {
     #[test]
     fn what_vouches_for_nothing_is_malformed() {
         for field in [
-            "", "sha-256", "sha-256=?1", "sha-256=\"x\"", "sha-256=::", "sha-256=:AAAA:", "md5=:AAAA:", "sha=:AAAA:",
-            "sha-256=(:AAAA:)", "sha-1=1", "SHA-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:",
-            &format!("{SHA_256}, {SHA_256}"), &format!("{SHA_256},"),
+            "",
+            "sha-256",
+            "sha-256=?1",
+            "sha-256=\"x\"",
+            "sha-256=::",
+            "sha-256=:AAAA:",
+            "md5=:AAAA:",
+            "sha=:AAAA:",
+            "sha-256=(:AAAA:)",
+            "sha-1=1",
+            "SHA-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:",
+            &format!("{SHA_256}, {SHA_256}"),
+            &format!("{SHA_256},"),
         ] {
             assert_eq!(verdict(field, BODY), Err(Unproven::Malformed), "{field}");
         }

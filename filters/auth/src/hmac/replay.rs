@@ -34,7 +34,13 @@ pub fn shard(stamp: &[u8; 32]) -> u8 {
 ///
 /// `capacity` is the most entries of the shard, `now` and `until` are in seconds since the Unix epoch.
 #[must_use]
-pub fn remember(shard: Option<&[u8]>, stamp: &[u8; 32], until: u64, now: u64, capacity: usize) -> (Entry, Option<Vec<u8>>) {
+pub fn remember(
+    shard: Option<&[u8]>,
+    stamp: &[u8; 32],
+    until: u64,
+    now: u64,
+    capacity: usize,
+) -> (Entry, Option<Vec<u8>>) {
     let entries = match shard {
         Some([LAYOUT, entries @ ..]) => entries.as_chunks::<ENTRY>().0,
         // Never set, or laid out by another version.

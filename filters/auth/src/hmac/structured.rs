@@ -263,9 +263,7 @@ impl<'a> Reader<'a> {
             b':' => self.bytes(),
             b'?' => self.boolean(),
             byte if byte.is_ascii_alphabetic() || *byte == b'*' => {
-                let token = |byte: u8| {
-                    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte)
-                };
+                let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
                 text(self.run(token)).map(Bare::Token)
             }
             _ => None,
@@ -334,9 +332,9 @@ fn text(bytes: &[u8]) -> Option<String> {
 
 /// The number that digits write.
 fn decimal(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0_i64, |number, digit| {
-        number.checked_mul(10)?.checked_add(i64::from(digit.checked_sub(b'0')?))
-    })
+    digits
+        .iter()
+        .try_fold(0_i64, |number, digit| number.checked_mul(10)?.checked_add(i64::from(digit.checked_sub(b'0')?)))
 }
 
 #[cfg(test)]

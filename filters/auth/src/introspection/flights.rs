@@ -38,8 +38,7 @@ impl<T: Clone> Flights<T> {
     }
 
     fn depart(&self, key: Key) -> Lead<'_, T> {
-        let flight =
-            Rc::new(Flight { answer: RefCell::default(), over: Cell::default(), waiting: RefCell::default() });
+        let flight = Rc::new(Flight { answer: RefCell::default(), over: Cell::default(), waiting: RefCell::default() });
         self.0.borrow_mut().push((key, flight.clone()));
         Lead { flights: self, key, flight }
     }

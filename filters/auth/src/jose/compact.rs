@@ -52,9 +52,18 @@ mod tests {
     fn a_token_has_three_parts() {
         assert_eq!(parts("e30.Zm9v.Zg"), Some([b"{}".to_vec(), b"foo".to_vec(), b"f".to_vec()]));
         assert_eq!(Compact::parse(b"e30.Zm9v.Zg").unwrap().signed, b"e30.Zm9v");
-        for token in
-            ["", ".", "..", "...", "e30", "e30.Zm9v", "e30.Zm9v.", "e30.Zm9v.Zg.", ".e30.Zm9v.Zg", "e30.e30.e30.e30.e30"]
-        {
+        for token in [
+            "",
+            ".",
+            "..",
+            "...",
+            "e30",
+            "e30.Zm9v",
+            "e30.Zm9v.",
+            "e30.Zm9v.Zg.",
+            ".e30.Zm9v.Zg",
+            "e30.e30.e30.e30.e30",
+        ] {
             assert_eq!(parts(token), None, "{token:?}");
         }
         // The payload may be empty as far as the serialisation is concerned.
@@ -63,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_second_spelling_of_a_token_is_refused() {
-        for token in ["e30.Zm9v.Zg==", "e30.Zm9v.Zh", "e30=.Zm9v.Zg", " e30.Zm9v.Zg", "e30.Zm9v.Zg\n", "e30.Zm9v.Zg,x"] {
+        for token in ["e30.Zm9v.Zg==", "e30.Zm9v.Zh", "e30=.Zm9v.Zg", " e30.Zm9v.Zg", "e30.Zm9v.Zg\n", "e30.Zm9v.Zg,x"]
+        {
             assert_eq!(parts(token), None, "{token:?}");
         }
     }

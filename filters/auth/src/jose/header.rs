@@ -142,7 +142,10 @@ mod tests {
         ] {
             assert_eq!(parse(text), Err(Error::MalformedHeader), "{text}");
         }
-        assert_eq!(Header::parse(b"{\"alg\":\"EdDSA\xFF\"}", &ALGORITHMS, &Types::default()), Err(Error::MalformedHeader));
+        assert_eq!(
+            Header::parse(b"{\"alg\":\"EdDSA\xFF\"}", &ALGORITHMS, &Types::default()),
+            Err(Error::MalformedHeader)
+        );
     }
 
     #[test]

@@ -32,9 +32,8 @@ impl Modulus {
         let digits = digits(bytes);
         let lowest = *digits.first()?;
         // Newton's iteration doubles the bits that are right: 3 at first.
-        let inverse = (0..4).fold(lowest, |inverse, _| {
-            inverse.wrapping_mul(2_u32.wrapping_sub(lowest.wrapping_mul(inverse)))
-        });
+        let inverse =
+            (0..4).fold(lowest, |inverse, _| inverse.wrapping_mul(2_u32.wrapping_sub(lowest.wrapping_mul(inverse))));
         let mut modulus = Self { length: bytes.len(), inverse: inverse.wrapping_neg(), square: Vec::new(), digits };
         let mut power = modulus.one();
         for _ in 0..modulus.digits.len().saturating_mul(64) {
@@ -75,7 +74,8 @@ impl Modulus {
     /// The sum.
     pub(crate) fn add(&self, a: &Residue, b: &Residue) -> Residue {
         let mut carry = 0_u64;
-        let sum = a.0.iter().zip(&b.0).map(|(a, b)| low(&mut carry, u64::from(*a).wrapping_add(u64::from(*b)))).collect();
+        let sum =
+            a.0.iter().zip(&b.0).map(|(a, b)| low(&mut carry, u64::from(*a).wrapping_add(u64::from(*b)))).collect();
         self.reduced(sum, carry)
     }
 

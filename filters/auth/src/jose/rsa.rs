@@ -29,7 +29,8 @@ impl RsaKey {
         let der = der::rsa_key(modulus, exponent);
         let modulus = Modulus::new(modulus)?;
         let exponent = exponent.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        let is_sound = (2_048..=8_192).contains(&modulus.bits()) && (3..1 << 33).contains(&exponent) && exponent & 1 == 1;
+        let is_sound =
+            (2_048..=8_192).contains(&modulus.bits()) && (3..1 << 33).contains(&exponent) && exponent & 1 == 1;
         is_sound.then_some(Self { modulus, exponent, der })
     }
 

@@ -18,9 +18,8 @@ pub struct Verifier<H> {
 impl<H: HostSignatures> Verifier<H> {
     /// Puts the host to the proof for these algorithms, with a good and two bad signatures each.
     pub fn new(host: H, algorithms: &[Algorithm]) -> Self {
-        let proven = Proven::find(algorithms, |algorithm, key, text, signature| {
-            by_host(&host, algorithm, key, text, signature)
-        });
+        let proven =
+            Proven::find(algorithms, |algorithm, key, text, signature| by_host(&host, algorithm, key, text, signature));
         Self { host, proven }
     }
 
@@ -45,7 +44,13 @@ impl<H: HostSignatures> Verifier<H> {
 }
 
 /// Whether the signature holds, as the host sees it.
-fn by_host<H: HostSignatures>(host: &H, algorithm: Algorithm, key: &Key, text: &[u8], signature: &[u8]) -> Option<bool> {
+fn by_host<H: HostSignatures>(
+    host: &H,
+    algorithm: Algorithm,
+    key: &Key,
+    text: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
     match (algorithm, &key.material) {
         (Algorithm::Rs(hash), Material::Rsa(key)) => host.verify(hash, &key.der, signature, text),
         (Algorithm::Es(curve), Material::Ec(key)) => match curve.halves(signature) {

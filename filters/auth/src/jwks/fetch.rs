@@ -114,6 +114,9 @@ mod tests {
             let failure = judge(Err(error)).unwrap_err();
             assert_eq!((failure.reason(), failure.to_string()), (reason, error.to_string()));
         }
-        assert_eq!((FetchError::Status(302).reason(), FetchError::Content(KeySetError::Malformed).reason()), ("status", "content"));
+        assert_eq!(
+            (FetchError::Status(302).reason(), FetchError::Content(KeySetError::Malformed).reason()),
+            ("status", "content")
+        );
     }
 }

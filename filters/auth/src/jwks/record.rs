@@ -91,14 +91,7 @@ impl Policy {
 impl Record {
     /// That of a set that nobody has fetched: it is due at once.
     pub(super) fn new(policy: &Policy) -> Self {
-        Self {
-            source: policy.source,
-            fetched: None,
-            began: 0,
-            next: 0,
-            lease: 0,
-            failures: 0,
-        }
+        Self { source: policy.source, fetched: None, began: 0, next: 0, lease: 0, failures: 0 }
     }
 
     /// When the set was fetched, and which it is.

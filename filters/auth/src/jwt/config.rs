@@ -82,7 +82,8 @@ impl FromFields for ProviderConfig {
         let requirements = requirements(object);
         let keys = object.required("jwks");
         let algorithms = object.optional_with("algorithms", algorithms);
-        let types = object.optional_with("typ", |node| node.non_empty_list(|node| non_empty(node, "a type, such as \"at+jwt\"")));
+        let types = object
+            .optional_with("typ", |node| node.non_empty_list(|node| non_empty(node, "a type, such as \"at+jwt\"")));
         let strict_kid = object.optional("strict_kid");
         let longest = object.optional_with("max_token", longest);
         let from = object.optional("from");
@@ -105,7 +106,8 @@ impl FromFields for ProviderConfig {
 
 fn requirements(object: &mut Object<'_>) -> Option<Requirements> {
     let issuer = object.required_with("issuer", |node| non_empty(node, "the issuer of the tokens, their \"iss\""));
-    let audiences = object.optional_with("audiences", |node| node.non_empty_list(|node| non_empty(node, "an audience")));
+    let audiences =
+        object.optional_with("audiences", |node| node.non_empty_list(|node| non_empty(node, "an audience")));
     let lenient_audience = object.optional("lenient_audience");
     let require = object.optional_with("require", |node| node.list(|node| non_empty(node, "the name of a claim")));
     let clock_skew = object.optional("clock_skew");
@@ -185,7 +187,8 @@ impl Keys {
         let is_secret = |algorithm: &&Algorithm| matches!(algorithm, Algorithm::Hs(_));
         match algorithms.iter().filter(is_secret).find(lacks_key) {
             Some(algorithm) => {
-                let message = [algorithm.name(), " needs a key of type \"oct\" in \"jwks\", as long as its hash at least"];
+                let message =
+                    [algorithm.name(), " needs a key of type \"oct\" in \"jwks\", as long as its hash at least"];
                 object.error_at("algorithms", &message.concat())
             }
             None => Some(()),
@@ -196,7 +199,9 @@ impl Keys {
 /// A key set: an object, or a text that holds one.
 fn inline(node: Node<'_>) -> Option<KeySet> {
     let keys = match node.value() {
-        Value::String(text) => json::object(text.as_bytes()).ok_or(KeySetError::Malformed).and_then(|set| KeySet::from_object(&set)),
+        Value::String(text) => {
+            json::object(text.as_bytes()).ok_or(KeySetError::Malformed).and_then(|set| KeySet::from_object(&set))
+        }
         Value::Object(object) => KeySet::from_object(object),
         _ => return node.expected("a key set, {\"keys\": [...]}, or a string that holds one"),
     };

@@ -27,15 +27,20 @@ impl JsonSchema for Sections {
         ObjectSchema::new(generator)
             .optional_with("jwt", "JSON Web Tokens.", |generator| {
                 ObjectSchema::new(generator)
-                    .required_with("providers", "Whose tokens are taken, by the names that rules ask for.", |generator| {
-                        providers(generator.subschema_for::<With<ProviderConfig, ForwardToken>>())
-                    })
+                    .required_with(
+                        "providers",
+                        "Whose tokens are taken, by the names that rules ask for.",
+                        |generator| providers(generator.subschema_for::<With<ProviderConfig, ForwardToken>>()),
+                    )
                     .build()
             })
             .optional::<With<BasicConfig>>("basic", "Users and passwords.")
             .optional::<With<ApiKeyConfig>>("api_key", "API keys.")
             .optional::<With<HmacConfig>>("hmac", "Signed requests.")
-            .optional::<With<IntrospectionConfig, ForwardToken>>("introspection", "Tokens about which a server is asked.")
+            .optional::<With<IntrospectionConfig, ForwardToken>>(
+                "introspection",
+                "Tokens about which a server is asked.",
+            )
             .build()
     }
 }

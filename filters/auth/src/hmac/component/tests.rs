@@ -38,7 +38,10 @@ fn a_base_is_that_of_the_rfc() {
         (":path", "/foo?param=Value&Pet=dog"),
         ("date", "Tue, 20 Apr 2021 02:07:55 GMT"),
         ("content-type", "application/json"),
-        ("content-digest", "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:"),
+        (
+            "content-digest",
+            "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:",
+        ),
         ("content-length", "18"),
     ]);
     let list = "(\"@method\" \"@authority\" \"@path\" \"content-digest\" \"content-length\" \"content-type\")\
@@ -148,7 +151,9 @@ fn fields_are_those_of_the_rfc() {
 
 #[test]
 fn what_a_request_does_not_have_cannot_be_signed() {
-    for component in ["\"x-none\"", "\"x-none\";bs", "\"x-none\";key=\"a\"", "\"example-dict\";key=\"z\"", "\"x-none\";key=\"z\""] {
+    for component in
+        ["\"x-none\"", "\"x-none\";bs", "\"x-none\";key=\"a\"", "\"example-dict\";key=\"z\"", "\"x-none\";key=\"z\""]
+    {
         let headers = headers(&[("example-dict", "a=1")]);
         assert_eq!(value_of(component, &headers), Err(Unsignable::Missing), "{component}");
     }
@@ -163,9 +168,29 @@ fn what_a_request_does_not_have_cannot_be_signed() {
 fn what_is_not_understood_is_refused() {
     let lines: Vec<_> = [TARGET, &[("a", "1"), ("b", "x=1, x=2"), ("c", "caf\u{e9}")]].concat();
     for component in [
-        "\"@status\"", "\"@signature-params\"", "\"@method\";req", "\"@query-param\"", "\"@query-param\";name",
-        "\"@path\";name=\"x\"", "\"a\";sf", "\"a\";req", "\"a\";tr", "\"a\";bs;req", "\"a\";bs=?0", "\"a\";key",
-        "\"a\";key=x", "\"b\";key=\"x\"", "\"A\"", "\"a b\"", "\"\"", "\":path\"", "\"c\"", "a", "1", ":YQ==:", "?1",
+        "\"@status\"",
+        "\"@signature-params\"",
+        "\"@method\";req",
+        "\"@query-param\"",
+        "\"@query-param\";name",
+        "\"@path\";name=\"x\"",
+        "\"a\";sf",
+        "\"a\";req",
+        "\"a\";tr",
+        "\"a\";bs;req",
+        "\"a\";bs=?0",
+        "\"a\";key",
+        "\"a\";key=x",
+        "\"b\";key=\"x\"",
+        "\"A\"",
+        "\"a b\"",
+        "\"\"",
+        "\":path\"",
+        "\"c\"",
+        "a",
+        "1",
+        ":YQ==:",
+        "?1",
     ] {
         assert_eq!(value_of(component, &headers(&lines)), Err(Unsignable::Unsupported), "{component}");
     }

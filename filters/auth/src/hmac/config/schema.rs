@@ -43,7 +43,8 @@ impl JsonSchema for Client {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = || json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": "^[ -~]*$"});
+        let name =
+            || json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": "^[ -~]*$"});
         ObjectSchema::new(generator)
             .required_with("id", "The client's name: the subject of its identity.", |_| name())
             .optional_with("keyid", "The key's name in signatures. Default: the id.", |_| name())
@@ -53,9 +54,11 @@ impl JsonSchema for Client {
                     generator.subschema_for::<Secret>()
                 }),
             ])
-            .optional_with("covered", "What this client's signatures have to cover, in place of the other list.", |_| {
-                components()
-            })
+            .optional_with(
+                "covered",
+                "What this client's signatures have to cover, in place of the other list.",
+                |_| components(),
+            )
             .build()
     }
 }

@@ -41,7 +41,10 @@ fn every_field_is_read() {
     let covered = |place: usize| keys[place].1.covered.clone();
     assert_eq!(keys.iter().map(|(keyid, _)| keyid.as_str()).collect::<Vec<_>>(), ["partner", "new", "x"]);
     assert_eq!(keys[1].1.client, "partner");
-    assert_eq!((covered(1), covered(0)), (vec!["@target-uri".to_owned()], vec!["@method".to_owned(), "date".to_owned()]));
+    assert_eq!(
+        (covered(1), covered(0)),
+        (vec!["@target-uri".to_owned()], vec!["@method".to_owned(), "date".to_owned()])
+    );
     assert_eq!((config.verifier.max_age, config.verifier.clock_skew), (Duration::from_secs(10), Duration::ZERO));
     assert_eq!((config.max_body, config.body_timeout, config.replay_cache), (0, Duration::from_millis(1), 64));
 }
@@ -51,12 +54,18 @@ fn what_cannot_work_is_refused_by_name() {
     for (fields, reason) in [
         ("", "missing field \"clients\""),
         (r#""clients": []"#, "clients: expected a list with at least one item"),
-        (r#""clients": [{"id": "a"}]"#, "clients[0]: expected exactly one of \"secret\" or \"secret_base64\", found none"),
+        (
+            r#""clients": [{"id": "a"}]"#,
+            "clients[0]: expected exactly one of \"secret\" or \"secret_base64\", found none",
+        ),
         (r#""clients": [{"secret": "0123456789abcdef"}]"#, "clients[0]: missing field \"id\""),
         (r#""clients": [{"id": "", "secret": "0123456789abcdef"}]"#, "clients[0].id: expected a name of 1 to 256"),
         (r#""clients": [{"id": "é", "secret": "0123456789abcdef"}]"#, "clients[0].id: expected a name of 1 to 256"),
         (r#""clients": [{"id": "a", "secret": "too short"}]"#, "clients[0].secret: the secret has less than 16 bytes"),
-        (r#""clients": [{"id": "a", "secret_base64": "AAEC"}]"#, "clients[0].secret_base64: the secret has less than 16"),
+        (
+            r#""clients": [{"id": "a", "secret_base64": "AAEC"}]"#,
+            "clients[0].secret_base64: the secret has less than 16",
+        ),
         (
             r#""clients": [{"id": "a", "secret_base64": "not base64 at all !!"}]"#,
             "clients[0].secret_base64: the secret is not base64",

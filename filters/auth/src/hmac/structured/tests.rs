@@ -52,9 +52,37 @@ fn white_space_between_members_does_not_count() {
 #[test]
 fn what_is_no_dictionary_is_refused() {
     for field in [
-        "a=", "a=1,", ",a=1", "a=1 b=2", "a=1;", "A=1", "1=1", "a=(", "a=(1", "a=(1,2)", "a=(1)2", "a=(1\"x\")", "a=\"x",
-        "a=\"\\x\"", "a=\"\u{7f}\"", "a=\"é\"", "a=:AQID", "a=:AQI:", "a=:AQJ=:", "a=:A-_D:", "a=?2", "a=1.", "a=1.2345",
-        "a=1234567890123456", "a=1234567890123.1", "a=-", "a=@1659578233", "a=%\"x\"", "a==1", "a=1\n", "\ta=1",
+        "a=",
+        "a=1,",
+        ",a=1",
+        "a=1 b=2",
+        "a=1;",
+        "A=1",
+        "1=1",
+        "a=(",
+        "a=(1",
+        "a=(1,2)",
+        "a=(1)2",
+        "a=(1\"x\")",
+        "a=\"x",
+        "a=\"\\x\"",
+        "a=\"\u{7f}\"",
+        "a=\"é\"",
+        "a=:AQID",
+        "a=:AQI:",
+        "a=:AQJ=:",
+        "a=:A-_D:",
+        "a=?2",
+        "a=1.",
+        "a=1.2345",
+        "a=1234567890123456",
+        "a=1234567890123.1",
+        "a=-",
+        "a=@1659578233",
+        "a=%\"x\"",
+        "a==1",
+        "a=1\n",
+        "\ta=1",
     ] {
         assert_eq!(dictionary(field.as_bytes()), None, "{field:?}");
     }
@@ -96,23 +124,21 @@ fn fields() -> impl Strategy<Value = String> {
         "\\?[01]",
     ];
     let bare = bare.boxed();
-    let parameters = proptest::collection::vec(("; {0,2}[a-z*][a-z0-9_.*-]{0,2}", proptest::option::of(bare.clone())), 0..3)
-        .prop_map(|all| {
-            let parameter = |(place, (key, value)): (usize, (String, Option<String>))| match value {
-                Some(value) => format!("{key}{place}={value}"),
-                None => format!("{key}{place}"),
-            };
-            all.into_iter().enumerate().map(parameter).collect::<String>()
-        })
-        .boxed();
+    let parameters =
+        proptest::collection::vec(("; {0,2}[a-z*][a-z0-9_.*-]{0,2}", proptest::option::of(bare.clone())), 0..3)
+            .prop_map(|all| {
+                let parameter = |(place, (key, value)): (usize, (String, Option<String>))| match value {
+                    Some(value) => format!("{key}{place}={value}"),
+                    None => format!("{key}{place}"),
+                };
+                all.into_iter().enumerate().map(parameter).collect::<String>()
+            })
+            .boxed();
     let item = (bare, parameters.clone()).prop_map(|(bare, parameters)| format!("{bare}{parameters}")).boxed();
     let list = (proptest::collection::vec(item.clone(), 0..4), parameters.clone(), " {1,2}")
         .prop_map(|(items, parameters, blank)| format!("({}){parameters}", items.join(&blank)));
-    let member = prop_oneof![
-        item.prop_map(|item| format!("={item}")),
-        list.prop_map(|list| format!("={list}")),
-        parameters,
-    ];
+    let member =
+        prop_oneof![item.prop_map(|item| format!("={item}")), list.prop_map(|list| format!("={list}")), parameters,];
     proptest::collection::vec(("[a-z*][a-z0-9_.*-]{0,2}", member), 0..4).prop_map(|members| {
         let member = |(place, (key, member)): (usize, (String, String))| format!("{key}{place}{member}");
         members.into_iter().enumerate().map(member).collect::<Vec<_>>().join(", ")

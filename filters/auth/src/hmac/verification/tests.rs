@@ -115,7 +115,10 @@ fn a_request_without_a_signature_has_none() {
 #[test]
 fn a_good_signature_names_the_client() {
     assert_eq!(verdict(&signed(GOOD)).as_deref(), Ok("partner"));
-    assert_eq!(verdict(&signed(&format!("{GOOD};alg=\"hmac-sha256\";nonce=\"n\";tag=\"x\";more"))).as_deref(), Ok("partner"));
+    assert_eq!(
+        verdict(&signed(&format!("{GOOD};alg=\"hmac-sha256\";nonce=\"n\";tag=\"x\";more"))).as_deref(),
+        Ok("partner")
+    );
 }
 
 #[test]
@@ -173,8 +176,12 @@ fn times_and_names_are_of_their_types() {
 fn what_has_to_be_covered_is_not_left_out() {
     let covering = |components: &str| Signed { list: format!("({components}){GOOD}"), ..signed("") };
     for components in [
-        "", "\"@method\" \"@authority\" \"@path\"", "\"@authority\" \"@path\" \"@query\"", "\"@method\" \"@path\" \"@query\"",
-        "\"@method\" \"@authority\" \"@query\"", "\"@method\" \"@authority\" \"@path\" \"@query-param\";name=\"to\"",
+        "",
+        "\"@method\" \"@authority\" \"@path\"",
+        "\"@authority\" \"@path\" \"@query\"",
+        "\"@method\" \"@path\" \"@query\"",
+        "\"@method\" \"@authority\" \"@query\"",
+        "\"@method\" \"@authority\" \"@path\" \"@query-param\";name=\"to\"",
     ] {
         assert_eq!(verdict(&covering(components)), Err(Failure::NotCovered), "{components}");
     }
@@ -264,7 +271,8 @@ fn what_is_no_signature_is_refused() {
 #[test]
 fn a_stamp_is_the_clients_nonce_or_its_signature() {
     let verifier = verifier();
-    let stamp = |request: &Signed| verifier.verify(&headers(request), false, Duration::from_secs(NOW)).unwrap().unwrap().stamp;
+    let stamp =
+        |request: &Signed| verifier.verify(&headers(request), false, Duration::from_secs(NOW)).unwrap().unwrap().stamp;
     let nonce = |nonce: &str| signed(&format!("{GOOD};nonce=\"{nonce}\""));
     assert_eq!(stamp(&nonce("a")), stamp(&Signed { path: "/other?x", ..nonce("a") }));
     assert_ne!(stamp(&nonce("a")), stamp(&nonce("b")));

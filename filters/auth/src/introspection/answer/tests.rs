@@ -22,9 +22,21 @@ fn active_is_the_boolean_true_and_nothing_else() {
     assert!(Token::parse(br#"{"active": true}"#).unwrap().is_some());
     assert!(Token::parse(br#"{"active": false, "sub": "x"}"#).unwrap().is_none());
     for answer in [
-        "", "true", "[]", "{}", "null", r#"{"active": "true"}"#, r#"{"active": 1}"#, r#"{"active": null}"#,
-        r#"{"Active": true}"#, r#"{"active": true, "active": true}"#, r#"{"active": false, "active": true}"#,
-        r#"{"active": true} {"active": true}"#, r#"{"active": true"#, "<html>", "\u{feff}{\"active\": true}",
+        "",
+        "true",
+        "[]",
+        "{}",
+        "null",
+        r#"{"active": "true"}"#,
+        r#"{"active": 1}"#,
+        r#"{"active": null}"#,
+        r#"{"Active": true}"#,
+        r#"{"active": true, "active": true}"#,
+        r#"{"active": false, "active": true}"#,
+        r#"{"active": true} {"active": true}"#,
+        r#"{"active": true"#,
+        "<html>",
+        "\u{feff}{\"active\": true}",
     ] {
         assert_eq!(Token::parse(answer.as_bytes()), Err(Malformed), "{answer}");
     }
@@ -36,8 +48,17 @@ fn active_is_the_boolean_true_and_nothing_else() {
 #[test]
 fn a_member_of_another_type_makes_no_sense() {
     for member in [
-        r#""exp": "1000""#, r#""exp": -1"#, r#""exp": 1e300"#, r#""exp": null"#, r#""nbf": true"#, r#""nbf": "0""#,
-        r#""sub": 1"#, r#""iss": ["a"]"#, r#""scope": ["a"]"#, r#""client_id": {}"#, r#""token_type": null"#,
+        r#""exp": "1000""#,
+        r#""exp": -1"#,
+        r#""exp": 1e300"#,
+        r#""exp": null"#,
+        r#""nbf": true"#,
+        r#""nbf": "0""#,
+        r#""sub": 1"#,
+        r#""iss": ["a"]"#,
+        r#""scope": ["a"]"#,
+        r#""client_id": {}"#,
+        r#""token_type": null"#,
     ] {
         let answer = format!(r#"{{"active": true, {member}}}"#);
         assert_eq!(Token::parse(answer.as_bytes()), Err(Malformed), "{member}");
@@ -116,7 +137,9 @@ fn json_is_told_by_its_media_type() {
     for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/json ;x=y"] {
         assert!(is_json(media_type.as_bytes()), "{media_type}");
     }
-    for media_type in ["", "text/html", "application/jsonp", "application/token-introspection+jwt", "x;application/json"] {
+    for media_type in
+        ["", "text/html", "application/jsonp", "application/token-introspection+jwt", "x;application/json"]
+    {
         assert!(!is_json(media_type.as_bytes()), "{media_type}");
     }
 }

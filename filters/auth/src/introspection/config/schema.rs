@@ -23,7 +23,9 @@ impl JsonSchema for IntrospectionConfig {
             .required::<Secret>("client_secret", "The secret of this client.")
             .optional::<schema::Duration>("timeout", "How long the server may take to answer. Default: 1s.")
             .optional::<schema::Duration>("cache", "How long an answer counts at most. Default: 30s.")
-            .optional_with("cache_size", "How many answers a worker keeps. Default: 1024.", |_| integer(1..=MOST_CACHED))
+            .optional_with("cache_size", "How many answers a worker keeps. Default: 1024.", |_| {
+                integer(1..=MOST_CACHED)
+            })
             .optional_with("issuer", "Who must have issued the token. Default: anybody.", |_| name())
             .optional_with("audiences", "For whom the token must be meant, one of these. Default: anybody.", |_| {
                 non_empty_list(name())

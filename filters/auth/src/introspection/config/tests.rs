@@ -27,10 +27,16 @@ fn every_field_is_read() {
     ));
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!((config.authority.as_str(), config.path.as_str()), ("idp.example:8443", "/oauth2/introspect?x"));
-    assert_eq!((config.timeout, config.cache, config.clock_skew), (Duration::from_millis(200), Duration::ZERO, Duration::ZERO));
+    assert_eq!(
+        (config.timeout, config.cache, config.clock_skew),
+        (Duration::from_millis(200), Duration::ZERO, Duration::ZERO)
+    );
     assert_eq!((config.cache_size, config.max_token, config.on_error), (1, 1024, OnError::AllowIfJwtValid));
     assert_eq!(config.issuer.as_deref(), Some("https://idp.example"));
-    assert_eq!((config.audiences, config.scopes), (vec!["shop".to_owned(), "cart".to_owned()], vec!["read".to_owned()]));
+    assert_eq!(
+        (config.audiences, config.scopes),
+        (vec!["shop".to_owned(), "cart".to_owned()], vec!["read".to_owned()])
+    );
     assert_ne!(config.from, Sources::bearer());
 }
 

@@ -87,7 +87,9 @@ fn a_key_that_is_not_for_signatures_is_foreign() {
     ] {
         assert_eq!(problem(&with(rsa(), others.clone())), Some(KeyProblem::Foreign), "{others}");
     }
-    for others in [json!({"use": "sig"}), json!({"key_ops": ["sign", "verify"]}), json!({"x5c": ["AAAA"], "x5u": "https://x"})] {
+    for others in
+        [json!({"use": "sig"}), json!({"key_ops": ["sign", "verify"]}), json!({"x5c": ["AAAA"], "x5u": "https://x"})]
+    {
         assert!(parse(&with(rsa(), others.clone())).is_ok(), "{others}");
     }
 }
@@ -125,7 +127,9 @@ fn an_rsa_key_has_2048_to_8192_bits_and_a_usual_exponent() {
         bytes[0] >>= bits.wrapping_neg() % 8;
         crate::base64url::encode(&bytes)
     };
-    for (bits, is_sound) in [(1_024, false), (2_047, false), (2_048, true), (2_049, true), (8_192, true), (8_193, false)] {
+    for (bits, is_sound) in
+        [(1_024, false), (2_047, false), (2_048, true), (2_049, true), (8_192, true), (8_193, false)]
+    {
         assert_eq!(parse(&with(rsa(), json!({"n": modulus(bits)}))).is_ok(), is_sound, "{bits}");
     }
     let even = crate::base64url::encode(&[0xFE; 256]);

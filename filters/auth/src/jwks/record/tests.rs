@@ -189,7 +189,9 @@ impl World {
     fn turn(&mut self, event: &Event) {
         self.now += event.after;
         for place in 0..self.workers.len() {
-            let Some((end, server)) = self.workers[place].fetching.filter(|(end, _)| *end <= self.now) else { continue };
+            let Some((end, server)) = self.workers[place].fetching.filter(|(end, _)| *end <= self.now) else {
+                continue;
+            };
             self.workers[place].fetching = None;
             let record = match server {
                 Server::Serves(version, _) => self.record().succeeded(end, [version; 16], event.jitter, &POLICY),

@@ -78,9 +78,11 @@ impl JsonSchema for Keys {
         let keys = json_schema!({"type": "array", "items": key, "minItems": 1, "maxItems": KeySet::MOST_KEYS});
         let set = json_schema!({"type": "object", "required": ["keys"], "properties": {"keys": keys}});
         let mut schema = ObjectSchema::new(generator)
-            .optional_with("inline", "A key set (RFC 7517), or a string that holds one.", |_| {
-                json_schema!({"anyOf": [set, {"type": "string"}]})
-            })
+            .optional_with(
+                "inline",
+                "A key set (RFC 7517), or a string that holds one.",
+                |_| json_schema!({"anyOf": [set, {"type": "string"}]}),
+            )
             .optional::<RemoteConfig>("remote", "Where a key set is fetched.")
             .build();
         schema.insert("oneOf".to_owned(), serde_json::json!([{"required": ["inline"]}, {"required": ["remote"]}]));

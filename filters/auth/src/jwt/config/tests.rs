@@ -63,7 +63,10 @@ fn a_mistake_in_an_inline_key_is_reported_and_a_foreign_one_is_not() {
         key(json!({"d": "SECRET"})).unwrap_err(),
         "jwks.inline: keys[1] holds a private key; give its public part only"
     );
-    assert_eq!(key(json!({"x": "SECRET!"})).unwrap_err(), "jwks.inline: keys[1] has a member that is missing or malformed");
+    assert_eq!(
+        key(json!({"x": "SECRET!"})).unwrap_err(),
+        "jwks.inline: keys[1] has a member that is missing or malformed"
+    );
     let weak = json!({"jwks": {"inline": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}}});
     assert!(parse(weak).unwrap_err().starts_with("jwks.inline: keys[0] is no sound key"));
 }
@@ -96,7 +99,9 @@ fn every_mistake_is_reported_at_once() {
         "cache": {"entries": -1, "ttl": "5"}, "isuer": "x",
     }))
     .unwrap_err();
-    for path in ["issuer:", "audiences:", "clock_skew:", "typ[0]:", "strict_kid:", "max_token:", "cache.entries:", "cache.ttl:"] {
+    for path in
+        ["issuer:", "audiences:", "clock_skew:", "typ[0]:", "strict_kid:", "max_token:", "cache.entries:", "cache.ttl:"]
+    {
         assert!(errors.lines().any(|line| line.starts_with(path)), "{path} in {errors}");
     }
     assert!(errors.contains("isuer: unknown field, did you mean \"issuer\"?"), "{errors}");
@@ -115,7 +120,10 @@ fn providers_have_names_that_metrics_can_bear() {
         let section: Result<Section, _> = config::parse(config.as_bytes());
         section.map(|section| section.0.into_keys().collect()).map_err(|errors| errors.to_string())
     }
-    assert_eq!(parse(json!({"main": with(json!({})), "b-2_C": with(json!({}))})), Ok(vec!["b-2_C".into(), "main".into()]));
+    assert_eq!(
+        parse(json!({"main": with(json!({})), "b-2_C": with(json!({}))})),
+        Ok(vec!["b-2_C".into(), "main".into()])
+    );
     assert!(parse(json!({"a b": with(json!({}))})).is_err());
     assert!(parse(json!({"": with(json!({}))})).is_err());
     assert_eq!(parse(json!({})).unwrap_err(), "providers: expected at least one provider");
