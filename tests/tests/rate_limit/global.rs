@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
+use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus, RateLimit};
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
@@ -87,13 +88,10 @@ fn header(key: &str, value: &str) -> HeaderValue {
 
 /// The descriptors of a question, as pairs.
 fn descriptors(asked: &RateLimitRequest) -> Vec<Vec<(&str, &str)>> {
-    let entries = |descriptor: &'_ _| -> Vec<(&str, &str)> { pairs(descriptor) };
-    asked.descriptors.iter().map(entries).collect()
+    asked.descriptors.iter().map(pairs).collect()
 }
 
-fn pairs(
-    descriptor: &envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor,
-) -> Vec<(&str, &str)> {
+fn pairs(descriptor: &RateLimitDescriptor) -> Vec<(&str, &str)> {
     descriptor.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
 }
 

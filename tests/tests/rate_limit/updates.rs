@@ -1,6 +1,7 @@
 //! Another configuration while Envoy serves: what was used up stays used up.
 
 use palisade_testbed::envoy::Update;
+use palisade_testbed::{Request, http1};
 use serde_json::{Value, json};
 
 use crate::mesh::{Mesh, by};
@@ -46,8 +47,8 @@ fn a_limit_that_is_changed_holds_at_once_and_the_way_back_works() {
 #[test]
 fn two_configurations_in_force_share_what_was_used() {
     let mut mesh = Mesh::with(&limits(4, json!([])));
-    let mut old = palisade_testbed::http1::Connection::open(mesh.addr()).unwrap();
-    let mut status = |request| old.exchange(request).unwrap().status;
+    let mut old = http1::Connection::open(mesh.addr()).unwrap();
+    let mut status = |request: &Request| old.exchange(request).unwrap().status;
     assert_eq!(status(&by("alice")), 200);
     assert_eq!(mesh.update(&limits(4, another())), Update::Accepted);
     assert_eq!(mesh.status("alice"), 200);
