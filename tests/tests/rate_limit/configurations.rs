@@ -21,11 +21,12 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
         json!({"limits": [{"name": "a", "rls": rls}]})
     };
     vec![
-        (json!({}), &["config: missing field \"limits\""]),
+        (json!({}), &["config: the config is empty"]),
+        (json!({"headers": {}}), &["config: missing field \"limits\""]),
         (json!({"limts": []}), &["limts: unknown field, did you mean \"limits\"?"]),
         (limit(json!({"limt": 1})), &["limits[0].limt: unknown field"]),
         (limit(json!({"rate": 10})), &["limits[0].rate: expected "]),
-        (limit(json!({"rate": "10/0s"})), &["limits[0].rate: expected "]),
+        (limit(json!({"rate": "10/0s"})), &["limits[0].rate: the period must not be zero"]),
         (limit(json!({"rate": "10"})), &["limits[0].rate: expected "]),
         (limit(json!({"rate": "99999999999999999999/999999999999d"})), &["limits[0].rate: "]),
         (limit(json!({"burst": 0})), &["limits[0].burst: expected "]),
@@ -33,7 +34,7 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
         (limit(json!({"key": [{"heder": "x"}]})), &["limits[0].key[0].heder: unknown field, did you mean \"header\"?"]),
         (
             json!({"limits": [{"name": "a", "rate": "1/1s"}, {"name": "a", "rate": "2/1s"}]}),
-            &["limits[1].name: ", "\"a\""],
+            &["limits[1]: the name \"a\" is already that of another limit"],
         ),
         (rls(json!({"timeout": "1h"})), &["limits[0].rls.timeout: expected a duration from"]),
         (rls(json!({"failure_mode": "open"})), &["limits[0].rls.failure_mode: expected \"local\""]),
@@ -42,7 +43,7 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
         (rls(json!({"failure_mode": "local"})), &["limits[0]", "rate"]),
         (
             json!({"limits": [{"name": "a", "rate": "1/1x", "burst": -1, "mtach": {}}], "storage": {"shards": 3}}),
-            &["limits[0].rate: ", "limits[0].burst: ", "limits[0].mtach: unknown field", "storage.shards: "],
+            &["limits[0].rate: ", "limits[0].burst: ", "limits[0].mtach: unknown field", "storage.shards: expected a power of two"],
         ),
     ]
 }

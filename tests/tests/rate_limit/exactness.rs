@@ -11,6 +11,11 @@ use crate::times::{Rate, load, now, paced};
 const WORKERS: usize = 4;
 const CONNECTIONS: usize = 64;
 
+/// So slow that not one token comes while a request is under way: one too many shows.
+const RATE: &str = "5/1s";
+const BURST: u64 = 500;
+const LIMIT: Rate = Rate { per_second: 5.0, burst: 500.0 };
+
 /// A minute with `PALISADE_LONG=1`.
 fn duration() -> Duration {
     Duration::from_secs(if env::var_os("PALISADE_LONG").is_some_and(|long| long == "1") { 60 } else { 10 })
@@ -34,14 +39,13 @@ fn over_all_workers(mesh: &Mesh) {
 /// Catches a token that two workers take, and one that nobody gets.
 #[test]
 fn four_workers_together_admit_what_the_limit_says_and_not_one_more() {
-    let rate = Rate { per_second: 100.0, burst: 50.0 };
-    let mut mesh = Setup::new(&limit("100/1s", 50, json!({}))).workers(WORKERS).start();
+    let mut mesh = Setup::new(&limit(RATE, BURST, json!({}))).workers(WORKERS).start();
     let end = now() + duration();
     let seen = load(mesh.addr(), CONNECTIONS, &by("alice"), &|| now() >= end);
-    rate.assert_not_exceeded(&seen, 0.0);
+    LIMIT.assert_not_exceeded(&seen, 0.0);
     // Who lost against the other workers too often is refused as well, and counted.
     if mesh.counters("contention") == 0 {
-        rate.assert_no_needless_refusal(&seen);
+        LIMIT.assert_no_needless_refusal(&seen);
     }
     let admitted = seen.iter().filter(|seen| seen.is_admitted()).count();
     assert!(admitted < seen.len(), "{admitted} requests are no load");
@@ -53,12 +57,11 @@ fn four_workers_together_admit_what_the_limit_says_and_not_one_more() {
 #[test]
 fn leased_tokens_exceed_the_limit_by_what_the_workers_hold_and_no_more() {
     const BATCH: u64 = 10;
-    let rate = Rate { per_second: 200.0, burst: 100.0 };
     let lease = json!({"accuracy": "lease", "batch": BATCH});
-    let mut mesh = Setup::new(&limit("200/1s", 100, lease)).workers(WORKERS).start();
+    let mut mesh = Setup::new(&limit(RATE, BURST, lease)).workers(WORKERS).start();
     let end = now() + duration();
     let seen = load(mesh.addr(), CONNECTIONS, &by("alice"), &|| now() >= end);
-    rate.assert_not_exceeded(&seen, (WORKERS as f64) * (BATCH - 1) as f64);
+    LIMIT.assert_not_exceeded(&seen, (WORKERS as f64) * (BATCH - 1) as f64);
     over_all_workers(&mesh);
     mesh.assert_unharmed();
 }

@@ -101,12 +101,6 @@ impl Setup {
         self
     }
 
-    /// With `x-forwarded-for` as the client sends it: to a client on loopback, Envoy adds the address of its own machine.
-    pub(crate) fn forwarded_as_it_comes(mut self) -> Self {
-        self.manager["use_remote_address"] = json!(false);
-        self
-    }
-
     pub(crate) fn start(self) -> Mesh {
         let upstream = Upstream::start().unwrap();
         upstream.keep(200);
