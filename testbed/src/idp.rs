@@ -104,6 +104,12 @@ impl Idp {
         lock(&self.state).counts.jwks
     }
 
+    /// The requests for the key set so far, in the order in which their headers came.
+    pub fn jwks_requests(&self) -> Vec<Received> {
+        let received = self.upstream.received_at(JWKS_PATH);
+        received.into_iter().filter(|request| request.method == "GET").collect()
+    }
+
     /// Knows this token from now on: it is active, and these are its other members.
     pub fn token(&self, token: &str, members: &Value) {
         lock(&self.state).know(token, members);
