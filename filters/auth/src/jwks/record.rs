@@ -182,7 +182,7 @@ fn is_ahead(now: Millis, time: Millis, at_most: Millis) -> bool {
 
 /// 1 s, doubled with each failure up to 60 s; up to a quarter more, but never above that.
 fn backoff(failures: u32, jitter: u32) -> Millis {
-    let doubled = FIRST_BACKOFF.saturating_mul(1_u64.checked_shl(failures).unwrap_or(u64::MAX)).min(LAST_BACKOFF);
+    let doubled = FIRST_BACKOFF.saturating_mul(1_u64.checked_shl(failures).unwrap_or(u64::MAX));
     doubled.saturating_add(spread(doubled >> 2, jitter)).min(LAST_BACKOFF)
 }
 

@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn no_two_places_share_a_slot_as_long_as_there_are_enough() {
         let mut slots = Slots::default();
-        let mut taken: Vec<_> = (0..256_u32).map(|place| slots.take([(place % 7) as u8 + 250; 16])).collect();
+        let mut taken: Vec<_> = (0..256_u32).map(|place| slots.take([(place % 7) as u8 + 248; 16])).collect();
         taken.sort_unstable();
         assert_eq!(taken, (0..=255).collect::<Vec<_>>());
         assert_eq!(slots.take([9; 16]), 9);

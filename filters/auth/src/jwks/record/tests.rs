@@ -58,6 +58,15 @@ fn failures_are_retried_after_1_s_and_then_ever_later_up_to_60_s() {
 }
 
 #[test]
+fn a_fetch_that_has_ended_keeps_nobody_away() {
+    let begun = Record::new(&POLICY).begin(T0, Reason::Due, &POLICY).unwrap();
+    for (failure, backoff) in [(Failure::Failed, 1_000), (Failure::Unsent, 250)] {
+        assert_eq!(begun.failed(T0, failure, 0).next(T0, Reason::Due, &POLICY), Next::Wait(backoff));
+    }
+    assert_eq!(begun.succeeded(T0, [1; 16], 0, &POLICY).next(T0, Reason::Due, &POLICY), Next::Wait(450_000));
+}
+
+#[test]
 fn a_call_that_was_not_sent_is_tried_again_soon_however_often() {
     let mut record = fetched();
     for _ in 0..100 {
