@@ -11,6 +11,7 @@
 
 mod flood;
 mod introspection;
+mod jwks;
 mod jwt;
 mod mesh;
 mod setup;
