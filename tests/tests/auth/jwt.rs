@@ -86,7 +86,11 @@ fn a_module_that_may_not_ask_envoy_verifies_by_itself() {
     let mesh = start(&["RS256", "ES256"], json!({}), |builder| without("proxy_call_foreign_function", builder));
     for algorithm in ["RS256", "ES256"] {
         assert_eq!(send(&mesh, &token(algorithm, &json!({}))), (200, None), "{algorithm}");
-        assert_eq!((signatures(&mesh, algorithm, "host"), signatures(&mesh, algorithm, "module")), (0, 1), "{algorithm}");
+        assert_eq!(
+            (signatures(&mesh, algorithm, "host"), signatures(&mesh, algorithm, "module")),
+            (0, 1),
+            "{algorithm}"
+        );
     }
 }
 

@@ -43,7 +43,12 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
         (rls(json!({"failure_mode": "local"})), &["limits[0]", "rate"]),
         (
             json!({"limits": [{"name": "a", "rate": "1/1x", "burst": -1, "mtach": {}}], "storage": {"shards": 3}}),
-            &["limits[0].rate: ", "limits[0].burst: ", "limits[0].mtach: unknown field", "storage.shards: expected a power of two"],
+            &[
+                "limits[0].rate: ",
+                "limits[0].burst: ",
+                "limits[0].mtach: unknown field",
+                "storage.shards: expected a power of two",
+            ],
         ),
     ]
 }
