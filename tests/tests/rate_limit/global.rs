@@ -1,6 +1,7 @@
 //! Global limits: what a rate limit service is asked, and what becomes of its answers.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
 use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -9,7 +10,7 @@ use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{Code, 
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use envoy_types::pb::google::protobuf;
 use palisade_testbed::upstream::Reset;
-use palisade_testbed::{Answer, Received, Request, Upstream, grpc, http1};
+use palisade_testbed::{Answer, Received, Request, Upstream, grpc, http1, http2};
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ use crate::fields::{Left, Policy, left, policies, retry_after};
 use crate::limitador::Limitador;
 use crate::mesh::{Mesh, Setup, by};
 
+const PATIENCE: Duration = Duration::from_secs(20);
 const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 
 /// A limit on users, with these fields of the limit and of `rls`. The deadline is one that a busy machine keeps.
@@ -293,7 +295,7 @@ fn a_refusal_without_an_end_or_of_another_time_is_not_remembered() {
     let scripted = Scripted::start(&json!({}), &json!({}));
     scripted.answers(&over_limit(1));
     assert_eq!(scripted.mesh.status("alice"), 429);
-    std::thread::sleep(Duration::from_millis(1100));
+    thread::sleep(Duration::from_millis(1100));
     scripted.answers(&response(Code::Ok));
     assert_eq!(scripted.mesh.status("alice"), 200);
 }
@@ -359,15 +361,64 @@ fn a_client_that_goes_away_leaves_no_question_behind() {
         connection.send(&by("alice").to_http1()).unwrap();
         connections.push(connection);
     }
-    scripted.service.wait_for(10, Duration::from_secs(20)).unwrap();
+    scripted.service.wait_for(10, PATIENCE).unwrap();
     drop(connections);
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while scripted.service.received().iter().filter(|call| call.cancelled).count() < 10 {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(10));
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(10));
     }
     scripted.answers(&response(Code::Ok));
     assert_eq!(scripted.mesh.status("alice"), 200);
+    scripted.mesh.assert_unharmed();
+}
+
+/// Catches a place that nobody gives back, since its client went away before it was known whether it was needed.
+#[test]
+fn a_client_that_goes_away_while_the_service_thinks_gives_its_place_back() {
+    let service = Upstream::start().unwrap();
+    let mut configuration = limit(&json!({}), &json!({}));
+    let one = json!({"name": "one", "key": [{"header": "x-user"}], "concurrency": 1, "max_duration": "1h"});
+    configuration["limits"].as_array_mut().unwrap().push(one);
+    let mut scripted = Scripted { mesh: Setup::new(&configuration).workers(1).rls(service.addr()).start(), service };
+    scripted.service.on(METHOD, grpc::ok("").delay(Duration::from_secs(60)));
+    let mut connection = http1::Connection::open(scripted.mesh.addr()).unwrap();
+    connection.send(&by("alice").to_http1()).unwrap();
+    scripted.service.wait_for(1, PATIENCE).unwrap();
+    scripted.answers(&response(Code::Ok));
+    assert_eq!(scripted.mesh.status("alice"), 429);
+    drop(connection);
+    let name = "http.ingress.downstream_rq_active";
+    scripted.mesh.envoy.wait_for_stat(name, |active| active == 0, PATIENCE).unwrap();
+    assert_eq!([(); 3].map(|()| scripted.mesh.status("alice")), [200; 3]);
+    scripted.answers(&response(Code::OverLimit));
+    assert_eq!(scripted.mesh.status("alice"), 429);
+    scripted.answers(&response(Code::Ok));
+    assert_eq!(scripted.mesh.status("alice"), 200);
+    scripted.mesh.assert_unharmed();
+}
+
+/// Catches a body that goes upstream while the service still thinks about its request.
+#[test]
+fn nothing_goes_upstream_before_the_service_has_answered() {
+    let mut scripted = Scripted::start(&json!({}), &json!({"remember": "0s"}));
+    let slowly = |code| grpc::ok(response(code).encode_to_vec()).delay(Duration::from_millis(300));
+    let requests = [
+        Request::post("/", "a body").header("x-user", "alice"),
+        Request::post("/", "").chunks(["in", "pieces"]).header("x-user", "alice"),
+        Request::post("/", "").chunks(["with"]).trailer("x-trailer", "1").header("x-user", "alice"),
+    ];
+    for request in &requests {
+        for exchange in [http1::exchange, http2::exchange] {
+            scripted.service.on(METHOD, slowly(Code::OverLimit));
+            assert_eq!(exchange(scripted.mesh.addr(), request).unwrap().status, 429);
+            assert_eq!(scripted.mesh.upstream.count(), 0);
+            scripted.service.on(METHOD, slowly(Code::Ok));
+            let echo = exchange(scripted.mesh.addr(), request).unwrap().echo().unwrap();
+            assert_eq!(echo.body.length, request.chunks.iter().map(Vec::len).sum::<usize>());
+            scripted.mesh.upstream.forget();
+        }
+    }
     scripted.mesh.assert_unharmed();
 }
 
