@@ -4,8 +4,9 @@
 //! may be spent later than it was taken. In any stretch of time, workers may admit what they held at its beginning more
 //! than the limit allows: at most one token less than a batch each.
 //!
-//! A worker has a fixed number of places. A key that comes to the place of another drops its tokens, which is to the
-//! disadvantage of that key alone.
+//! A worker has a fixed number of places. A key whose place is another's is counted without a lease: no flood of keys can make
+//! those who hold tokens lose them. The place is free when the other has none left, or has regained all that it took, for
+//! then its tokens are worth nothing.
 
 use std::cell::{Cell, OnceCell};
 
@@ -36,9 +37,18 @@ impl Leases {
         held.unwrap_or(Lease { fingerprint, ..Lease::default() })
     }
 
-    /// Keeps what is held of a key.
-    pub fn keep(&self, lease: Lease) {
-        if let Some(place) = self.place(lease.fingerprint) {
+    /// Whether there is a place for what is held of a key.
+    pub fn has_place(&self, fingerprint: u64, now: u64) -> bool {
+        self.place(fingerprint)
+            .map(Cell::get)
+            .is_some_and(|lease| lease.fingerprint == fingerprint || lease.tokens == 0 || lease.tat <= now)
+    }
+
+    /// Keeps what is held of a key, if there is a place.
+    pub fn keep(&self, lease: Lease, now: u64) {
+        if self.has_place(lease.fingerprint, now)
+            && let Some(place) = self.place(lease.fingerprint)
+        {
             place.set(lease);
         }
     }
@@ -63,14 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_takes_anothers_place_takes_none_of_its_tokens() {
+    fn a_key_keeps_its_tokens_and_its_place_while_they_are_worth_something() {
         let leases = Leases::default();
-        let place = PLACES as u64;
-        leases.keep(Lease { fingerprint: place, tokens: 5, ..Lease::default() });
-        assert_eq!(leases.of(place).tokens, 5);
-        assert_eq!(leases.of(place * 2).tokens, 0);
-        leases.keep(leases.of(place * 2));
-        assert_eq!(leases.of(place).tokens, 0);
+        let [one, other] =
+            [1, 2].map(|number| Lease { fingerprint: PLACES as u64 * number, tokens: 5, tat: 100, ..Lease::default() });
+        leases.keep(one, 50);
+        leases.keep(other, 99);
+        assert!(!leases.has_place(other.fingerprint, 99));
+        assert_eq!((leases.of(one.fingerprint).tokens, leases.of(other.fingerprint).tokens), (5, 0));
+        leases.keep(other, 100);
+        assert_eq!((leases.of(one.fingerprint).tokens, leases.of(other.fingerprint).tokens), (0, 5));
+        leases.keep(Lease { tokens: 0, ..other }, 100);
+        assert!(leases.has_place(one.fingerprint, 0));
     }
 
     #[test]

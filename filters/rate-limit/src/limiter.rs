@@ -189,7 +189,7 @@ impl Limiter {
             }
             Held::Leased(fingerprint, tokens) => {
                 let lease = self.leases.of(fingerprint);
-                self.leases.keep(Lease { tokens: lease.tokens.saturating_add(tokens), ..lease });
+                self.leases.keep(Lease { tokens: lease.tokens.saturating_add(tokens), ..lease }, self.clock.at(now));
             }
         }
         Ok(())
@@ -334,6 +334,9 @@ impl Limiter {
         let now = self.clock.at(clock()?);
         for applied in &mut applied {
             applied.known = self.known(applied, now);
+            if !self.leases_to(applied, now) {
+                applied.demand.spare = 0;
+            }
         }
         let known_refused = |applied: &Applied<'_>| applied.enforced && matches!(applied.known, Known::Refused(_));
         let unknown: Vec<_> = match applied.iter().any(known_refused) {
@@ -385,6 +388,11 @@ impl Limiter {
         Ok(())
     }
 
+    /// Whether tokens that are taken ahead have a place.
+    fn leases_to(&self, applied: &Applied<'_>, now: u64) -> bool {
+        applied.demand.spare > 0 && self.leases.has_place(applied.place.fingerprint, now)
+    }
+
     /// What this worker can say about a leased limit by itself.
     fn known(&self, applied: &Applied<'_>, now: u64) -> Known {
         let (Accuracy::Lease { .. }, Policy::Rate(gcra)) = (applied.limit.accuracy, &applied.grant.policy) else {
@@ -415,7 +423,7 @@ impl Limiter {
                 if let Some(retry) = answer.decision.retry {
                     let refused = Some((demand.need, now.saturating_add(retry)));
                     let tat = now.saturating_add(answer.decision.reset);
-                    self.leases.keep(Lease { refused, tat, ..self.leases.of(place.fingerprint) });
+                    self.leases.keep(Lease { refused, tat, ..self.leases.of(place.fingerprint) }, now);
                 }
                 return Held::Nothing;
             }
@@ -427,7 +435,7 @@ impl Limiter {
             }
             _ => return Held::Nothing,
         };
-        self.leases.keep(Lease { tokens: lease.tokens.saturating_sub(demand.take), ..lease });
+        self.leases.keep(Lease { tokens: lease.tokens.saturating_sub(demand.take), ..lease }, now);
         Held::Leased(place.fingerprint, demand.take)
     }
 }

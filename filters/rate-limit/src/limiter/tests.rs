@@ -278,6 +278,19 @@ fn leased_tokens_are_spent_without_asking_the_others() {
 }
 
 #[test]
+fn a_flood_of_other_keys_costs_nobody_his_tokens() {
+    let process = Process::of(LEASED, 1);
+    let mut admitted = 0;
+    for round in 0..100 {
+        admitted += u32::from(process.admits(&user("alice")));
+        for other in 0..100 {
+            process.admits(&user(&format!("{round}-{other}")));
+        }
+    }
+    assert_eq!(admitted, 100);
+}
+
+#[test]
 fn a_refusal_is_remembered_until_it_ends() {
     let process = Process::of(LEASED, 1);
     while process.admits(&user("alice")) {}
