@@ -32,9 +32,7 @@ pub(super) enum Material {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct EcKey {
     pub(super) curve: Curve,
-    /// Uncompressed: 4, x, y.
-    pub(super) point: Vec<u8>,
-    /// `SubjectPublicKeyInfo`.
+    /// `SubjectPublicKeyInfo`, which ends in the coordinates.
     pub(super) der: Vec<u8>,
 }
 
@@ -104,6 +102,20 @@ impl fmt::Debug for Key {
     }
 }
 
+// === impl EcKey ===
+
+impl EcKey {
+    /// The coordinates x and y.
+    pub(super) fn coordinates(&self) -> [&[u8]; 2] {
+        let (rest, y) = split_end(&self.der, self.curve.size());
+        [split_end(rest, self.curve.size()).1, y]
+    }
+}
+
+fn split_end(bytes: &[u8], size: usize) -> (&[u8], &[u8]) {
+    bytes.split_at_checked(bytes.len().saturating_sub(size)).unwrap_or_default()
+}
+
 // === impl KeyProblem ===
 
 impl fmt::Display for KeyProblem {
@@ -153,8 +165,7 @@ impl<'a> Jwk<'a> {
         if !curve.has_point(&x, &y) {
             return Err(KeyProblem::Unsound);
         }
-        let point = [&[4][..], &x, &y].concat();
-        Ok(Material::Ec(EcKey { curve, der: der::ec_key(curve, &point), point }))
+        Ok(Material::Ec(EcKey { curve, der: der::ec_key(curve, &[&[4][..], &x, &y].concat()) }))
     }
 
     fn okp(self) -> Result<Material, KeyProblem> {

@@ -2,6 +2,8 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::signature::Verifier as _;
+use p256::elliptic_curve::point::AffineCoordinates as _;
+use p256::{AffinePoint, FieldBytes};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::key::{EcKey, Material};
@@ -78,8 +80,10 @@ fn by_module(algorithm: Algorithm, key: &Key, text: &[u8], signature: &[u8]) -> 
 
 fn p256(key: &EcKey, text: &[u8], signature: &[u8]) -> Option<()> {
     let signature = p256::ecdsa::Signature::from_slice(signature).ok()?;
-    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.point).ok()?;
-    key.verify(text, &signature).ok()
+    // Reading a point in SEC1 would bring in the decompression of points, which are not compressed here.
+    let [x, y] = key.coordinates().map(FieldBytes::try_from);
+    let point = AffinePoint::from_coordinates(&x.ok()?, &y.ok()?).into_option()?;
+    p256::ecdsa::VerifyingKey::from_affine(point).ok()?.verify(text, &signature).ok()
 }
 
 /// Compares in constant time.

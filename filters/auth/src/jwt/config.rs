@@ -82,8 +82,7 @@ impl FromFields for ProviderConfig {
         let requirements = requirements(object);
         let keys = object.required("jwks");
         let algorithms = object.optional_with("algorithms", algorithms);
-        let types = object
-            .optional_with("typ", |node| node.non_empty_list(|node| non_empty(node, "a type, such as \"at+jwt\"")));
+        let types = object.optional_with("typ", texts);
         let strict_kid = object.optional("strict_kid");
         let longest = object.optional_with("max_token", longest);
         let from = object.optional("from");
@@ -105,11 +104,10 @@ impl FromFields for ProviderConfig {
 }
 
 fn requirements(object: &mut Object<'_>) -> Option<Requirements> {
-    let issuer = object.required_with("issuer", |node| non_empty(node, "the issuer of the tokens, their \"iss\""));
-    let audiences =
-        object.optional_with("audiences", |node| node.non_empty_list(|node| non_empty(node, "an audience")));
+    let issuer = object.required_with("issuer", text);
+    let audiences = object.optional_with("audiences", texts);
     let lenient_audience = object.optional("lenient_audience");
-    let require = object.optional_with("require", |node| node.list(|node| non_empty(node, "the name of a claim")));
+    let require = object.optional_with("require", |node| node.list(text));
     let clock_skew = object.optional("clock_skew");
     let max_token_age = object.optional("max_token_age");
     let reject_future_iat = object.optional("reject_future_iat");
@@ -152,8 +150,13 @@ fn cache(object: &mut Object<'_>) -> Option<(usize, Duration)> {
     Some((size, ttl?.unwrap_or(DEFAULT_TTL)))
 }
 
-fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
-    node.text(what).filter(|text| !text.is_empty()).map(str::to_owned).or_else(|| node.malformed(what))
+fn texts(node: Node<'_>) -> Option<Vec<String>> {
+    node.non_empty_list(text)
+}
+
+fn text(node: Node<'_>) -> Option<String> {
+    const EXPECTED: &str = "a text that is not empty";
+    node.text(EXPECTED).filter(|text| !text.is_empty()).map(str::to_owned).or_else(|| node.malformed(EXPECTED))
 }
 
 // === impl Keys ===
