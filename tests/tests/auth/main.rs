@@ -9,11 +9,16 @@
     clippy::string_slice
 )]
 
+mod capabilities;
 mod flood;
 mod introspection;
 mod jwks;
 mod jwt;
 mod mesh;
+mod rollout;
+mod routes;
+mod secrets;
 mod setup;
 mod signatures;
 mod signing;
+mod updates;

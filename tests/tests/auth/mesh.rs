@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use palisade_testbed::envoy::Builder;
-use palisade_testbed::http1::Connection;
-use palisade_testbed::{Envoy, ModuleServer, Upstream, checkout};
+use palisade_testbed::envoy::config::plugin_mut;
+use palisade_testbed::http1::{self, Connection};
+use palisade_testbed::{Envoy, ModuleServer, Request, Response, Upstream, checkout};
+use serde_json::{Value, json};
 
 /// The name of the plugin in the shipped config.
 pub(crate) const PLUGIN: &str = "auth";
@@ -28,6 +30,16 @@ impl Mesh {
         Ok(Self { envoy: change(builder)?.start()?, upstream, _modules: modules })
     }
 
+    /// Starts it with another configuration of the filter.
+    pub(crate) fn with(configuration: &Value) -> Self {
+        Self::start(|builder| builder.plugin_configuration(PLUGIN, configuration)).unwrap()
+    }
+
+    /// The answer to one request on a connection of its own.
+    pub(crate) fn get(&self, request: &Request) -> Response {
+        http1::exchange(self.addr(), request).unwrap()
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.envoy.addr("ingress").unwrap()
     }
@@ -41,4 +53,31 @@ impl Mesh {
     pub(crate) fn counter(&self, name: &str) -> u64 {
         self.envoy.stat(&format!("wasmcustom.palisade.auth.{name}")).unwrap()
     }
+}
+
+/// A section with the one client `mobile`, whose key is `hello`.
+pub(crate) fn api_key() -> Value {
+    json!({
+        "from": [{"header": "x-api-key"}],
+        "clients": [{"id": "mobile", "key_sha256": palisade_testbed::sha256(b"hello")}],
+    })
+}
+
+/// Edits the plugin in a listener or a whole bootstrap.
+pub(crate) fn edit_plugin(config: &mut Value, edit: impl FnOnce(&mut Value)) -> Result<()> {
+    edit(plugin_mut(config, PLUGIN).context("the config has no plugin of this name")?);
+    Ok(())
+}
+
+/// Lets a plugin have its module from a file, as in the `.local` configs.
+pub(crate) fn load_from_file(plugin: &mut Value) {
+    let file = checkout::root().unwrap().join("dist/modules/auth.wasm");
+    plugin["vm_config"]["code"] = json!({"local": {"filename": file}});
+}
+
+/// Edits the HTTP connection manager of the first listener of a bootstrap.
+pub(crate) fn edit_manager(bootstrap: &mut Value, edit: impl FnOnce(&mut Value)) -> Result<()> {
+    let manager = bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config");
+    edit(manager.context("the bootstrap has no HTTP connection manager")?);
+    Ok(())
 }
