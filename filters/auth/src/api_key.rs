@@ -118,6 +118,12 @@ fn refused(status: u16, reason: &'static str) -> Attempt {
 // === impl ApiKeyConfig ===
 
 impl ApiKeyConfig {
+    /// Where keys may stand.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.from
+    }
+
     /// The ids of all clients; one that has several keys comes more than once.
     pub fn clients(&self) -> impl Iterator<Item = &str> {
         self.clients.iter().map(|(_, client)| client.id.as_str())

@@ -13,7 +13,7 @@ use palisade_sdk::{
 
 use crate::config::{Config, NO_RULE};
 use crate::expression::{Expression, Step, Tried};
-use crate::identity::{self, FILTER_STATE, HandOver};
+use crate::identity::{self, FILTER_STATE, HandOver, Reserved};
 use crate::method::Method;
 use crate::methods::Methods;
 use crate::policy::{Access, AmbiguousPaths, Policy};
@@ -34,8 +34,7 @@ pub struct Auth {
     paths: Option<AmbiguousPaths>,
     bypass_cors_preflight: bool,
     speech: Speech,
-    /// The headers that only this filter sets, in lower case.
-    own_headers: Vec<String>,
+    reserved: Reserved,
     decisions: Family<Counter, 4>,
     headers_stripped: Counter,
     claims_dropped: Counter,
@@ -73,7 +72,10 @@ impl Filter for Auth {
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
         let reads_path = config.rules.iter().any(|rule| rule.matcher().reads_path());
         Ok(Self {
-            own_headers: config.sections.header_names().into_iter().map(str::to_owned).collect(),
+            reserved: Reserved {
+                own: config.sections.header_names().into_iter().map(str::to_owned).collect(),
+                credentials: config.sections.credential_headers().into_iter().map(str::to_owned).collect(),
+            },
             methods: Methods::new(config.sections, &plugin)?,
             rules: config.rules,
             default: config.default,
@@ -210,7 +212,7 @@ impl Auth {
 
     /// Takes away what a client sent in the name of this filter.
     fn strip(&self, headers: &HeaderMap) -> BTreeMap<String, Option<Vec<u8>>> {
-        let reserved = headers.iter().filter(|(name, _)| identity::is_reserved(name, &self.own_headers));
+        let reserved = headers.iter().filter(|(name, _)| self.reserved.has(name));
         let stripped: BTreeMap<_, _> =
             reserved.map(|(name, _)| (String::from_utf8_lossy(name).into_owned(), None)).collect();
         if !stripped.is_empty() {

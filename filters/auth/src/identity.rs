@@ -147,13 +147,13 @@ fn header_name(node: Node<'_>) -> Option<String> {
     }
 }
 
-/// Whether a header of a request is one that only the filter may set: one of `own`, in lower case, or one that begins with
-/// `x-auth-`. `_` counts as `-`, since gateways of the CGI tradition take both for the same.
-#[must_use]
-pub fn is_reserved(name: &[u8], own: &[String]) -> bool {
-    let dash = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let same = |reserved: &str| name.iter().map(dash).eq(reserved.as_bytes().iter().map(dash));
-    name.iter().map(dash).take(RESERVED.len()).eq(RESERVED.bytes()) || own.iter().any(|own| same(own))
+/// The headers of a request that only the filter may set.
+#[derive(Debug, Default)]
+pub struct Reserved {
+    /// Those that it sets, in lower case.
+    pub own: Vec<String>,
+    /// Those that it reads credentials from, in lower case.
+    pub credentials: Vec<String>,
 }
 
 /// What is handed over of the callers. Where two name the same header or claim, the first counts.
@@ -188,6 +188,22 @@ pub fn hand_over(callers: &[(&Identity, &Forward)]) -> HandOver {
     });
     hand_over.published = published.to_string().into_bytes();
     hand_over
+}
+
+// === impl Reserved ===
+
+impl Reserved {
+    /// Whether a header is one that the filter sets, or begins with `x-auth-` and holds no credential. `_` counts as `-`,
+    /// since gateways of the CGI tradition take both for the same.
+    #[must_use]
+    pub fn has(&self, name: &[u8]) -> bool {
+        let dash = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        let folded = || name.iter().copied().map(dash);
+        let is_own = |own: &String| folded().eq(own.bytes().map(dash));
+        let is_credential = || self.credentials.iter().any(|credential| credential.as_bytes() == name);
+        let begins_so = folded().take(RESERVED.len()).eq(RESERVED.bytes());
+        self.own.iter().any(is_own) || (begins_so && !is_credential())
+    }
 }
 
 // === impl HandOver ===

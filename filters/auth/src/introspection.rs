@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::lru::{Key, Lru};
 use crate::method::{Attempt, Refusal};
-use crate::request::{Head, Removal};
+use crate::request::{Head, Removal, Sources};
 
 pub mod answer;
 mod config;
@@ -71,6 +71,12 @@ impl Introspection {
     #[must_use]
     pub fn on_error(&self) -> OnError {
         self.config.on_error
+    }
+
+    /// Where tokens may stand.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        self.config.sources()
     }
 
     /// Takes the token out of the request, wherever it may stand.

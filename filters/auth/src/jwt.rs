@@ -93,6 +93,12 @@ impl Provider {
         }
     }
 
+    /// Where its tokens may stand.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.from
+    }
+
     /// Takes its tokens out of a request.
     pub fn hide(&self, head: Head<'_>, removal: &mut Removal) {
         for source in self.from.iter() {

@@ -15,7 +15,7 @@ use crate::jwks::RemoteKeySets;
 use crate::jwt::config::providers;
 use crate::jwt::{Provider, ProviderConfig};
 use crate::method::{Attempt, Method, Refusal};
-use crate::request::{Head, Removal};
+use crate::request::{Head, Removal, Source, Sources};
 
 #[cfg(feature = "schema")]
 mod schema;
@@ -64,7 +64,15 @@ impl FromFields for Sections {
         if falls_back && jwt.is_empty() {
             return object.error_below("introspection.on_error", "there is no section \"jwt\" to fall back on");
         }
-        Some(Self { jwt, basic: basic?, api_key: api_key?, hmac: hmac?, introspection })
+        let sections = Self { jwt, basic: basic?, api_key: api_key?, hmac: hmac?, introspection };
+        let credentials = sections.credential_headers();
+        match sections.header_names().into_iter().find(|name| credentials.contains(name)) {
+            Some(name) => {
+                let message = ["a credential is read from the header \"", name, "\", so that no claim can stand in it"];
+                object.error(&message.concat())
+            }
+            None => Some(sections),
+        }
     }
 }
 
@@ -107,6 +115,21 @@ impl Sections {
         ];
         let providers = self.jwt.values().map(|with| &with.forward.forward);
         forwards.into_iter().flatten().chain(providers).flat_map(Forward::header_names).collect()
+    }
+
+    /// Every header that a credential is read from, in lower case.
+    pub(crate) fn credential_headers(&self) -> Vec<&str> {
+        let sources = [
+            self.api_key.as_ref().map(|with| with.method.sources()),
+            self.introspection.as_ref().map(|with| with.method.sources()),
+        ];
+        let sources = sources.into_iter().flatten().chain(self.jwt.values().map(|with| with.method.sources()));
+        let sources = sources.flat_map(Sources::iter);
+        let names = sources.filter_map(|source| match source {
+            Source::Header { name, .. } => Some(name.as_str()),
+            Source::Cookie(_) | Source::Query(_) => None,
+        });
+        names.chain(["authorization", "signature", "signature-input", "content-digest"]).collect()
     }
 }
 
@@ -160,14 +183,17 @@ impl Methods {
         attempt.unwrap_or(Attempt::Refused(NOT_SET_UP))
     }
 
-    /// Asks about a token; while nobody answers, a provider of JSON Web Tokens may verify it, where the config wants that.
+    /// Asks about a token. While nobody answers, one that is a good JWT of some provider may count as that.
     async fn introspect(&self, introspection: &Introspection, head: Head<'_>, request: &Request<Auth>) -> Attempt {
         let attempt = introspection.attempt(head, request.handle()).await;
-        let unavailable = matches!(&attempt, Attempt::Refused(refusal) if refusal.reason == introspection::UNAVAILABLE);
-        if unavailable && introspection.on_error() == OnError::AllowIfJwtValid {
-            for provider in self.jwt.values() {
-                let verified = provider.method.attempt(head, request.handle()).await;
-                if matches!(verified, Attempt::Verified(_)) {
+        let is_unanswered = matches!(&attempt, Attempt::Refused(refusal) if refusal.reason == introspection::UNAVAILABLE);
+        if is_unanswered && introspection.on_error() == OnError::AllowIfJwtValid {
+            let token = introspection.sources().read(head);
+            for provider in self.jwt.values().map(|provider| &provider.method) {
+                // This very token, not another one beside it.
+                if provider.sources().read(head) == token
+                    && let verified @ Attempt::Verified(_) = provider.attempt(head, request.handle()).await
+                {
                     return verified;
                 }
             }

@@ -65,6 +65,11 @@ impl IntrospectionConfig {
     pub fn on_error(&self) -> OnError {
         self.on_error
     }
+
+    /// Where tokens may stand.
+    pub fn sources(&self) -> &Sources {
+        &self.from
+    }
 }
 
 impl FromFields for IntrospectionConfig {

@@ -77,6 +77,14 @@ fn is_name(name: &str) -> bool {
 
 // === impl ProviderConfig ===
 
+impl ProviderConfig {
+    /// Where tokens may stand.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.from
+    }
+}
+
 impl FromFields for ProviderConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let requirements = requirements(object);
