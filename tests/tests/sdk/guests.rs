@@ -14,7 +14,7 @@ pub(crate) enum Guest {
     /// Uses each ability of the SDK, one a request.
     Probe,
     /// Asks a cluster about each request, with nothing declared but `request_headers` and `http_call`.
-    Auth,
+    Gate,
     /// Asks a cluster by gRPC about each request, with nothing declared but `request_headers` and `grpc_call`.
     Quota,
     /// Asks as well and then reads the body, with nothing declared but `request_body` in addition.
@@ -47,7 +47,7 @@ impl Guest {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Probe => "probe",
-            Self::Auth => "auth",
+            Self::Gate => "gate",
             Self::Quota => "quota",
             Self::Screen => "screen",
             Self::Guard => "guard",
@@ -62,7 +62,7 @@ impl Guest {
         match self {
             Self::Probe => labelled("first"),
             Self::Quota => json!({"cluster": "h2"}),
-            Self::Auth | Self::Screen | Self::Witness => json!({"cluster": "callouts"}),
+            Self::Gate | Self::Screen | Self::Witness => json!({"cluster": "callouts"}),
             Self::Guard => json!({"word": "evil"}),
             Self::Census => json!({"cap": 50}),
             Self::Mask => json!({"word": "secret"}),

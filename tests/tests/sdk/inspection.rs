@@ -48,7 +48,7 @@ fn a_refused_body_never_reaches_the_upstream_with_trailers_or_without() {
 /// trailers that come while the headers wait for a callout.
 #[test]
 fn a_filter_that_only_asks_holds_whole_requests_and_loses_nothing_of_them() {
-    let guests = [Guest::Auth, Guest::Screen, Guest::Quota];
+    let guests = [Guest::Gate, Guest::Screen, Guest::Quota];
     for (guest, hold_headers) in guests.into_iter().flat_map(|guest| [(guest, false), (guest, true)]) {
         let mesh = Setup::new(guest).hold_headers(hold_headers).start().unwrap();
         mesh.callouts.on("/quota.Quota/allowed", grpc::ok("").delay(Duration::from_millis(60)));

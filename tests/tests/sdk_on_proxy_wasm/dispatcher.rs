@@ -30,7 +30,7 @@ const EXPORTS: [&str; 17] = [
 ];
 
 const GUESTS: [Guest; 8] =
-    [Guest::Probe, Guest::Auth, Guest::Quota, Guest::Screen, Guest::Guard, Guest::Census, Guest::Mask, Guest::Witness];
+    [Guest::Probe, Guest::Gate, Guest::Quota, Guest::Screen, Guest::Guard, Guest::Census, Guest::Mask, Guest::Witness];
 
 /// Catches scenarios that run with the modules of `filter!`.
 #[test]

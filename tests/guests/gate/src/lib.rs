@@ -1,11 +1,11 @@
-//! The auth: a filter that asks a cluster whether a request may pass, and declares no phase more than that.
+//! The gate: a filter that asks a cluster whether a request may pass, and declares no phase more than that.
 
 use palisade_sdk::config::{ConfigErrors, FromFields, Object};
 use palisade_sdk::{Exchange, Filter, OnFailure, Phases, Plugin, Reply, phases};
 use std::time::Duration;
 
 /// The filter.
-pub struct Auth {
+pub struct Gate {
     config: Config,
 }
 
@@ -21,10 +21,10 @@ impl FromFields for Config {
     }
 }
 
-impl Filter for Auth {
+impl Filter for Gate {
     type Config = Config;
 
-    const NAME: &'static str = "auth";
+    const NAME: &'static str = "gate";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const PHASES: Phases = phases![request_headers, http_call];
     const ON_FAILURE: OnFailure = OnFailure::Refuse;
