@@ -35,3 +35,6 @@ impl JsonSchema for Config {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests;
