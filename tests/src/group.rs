@@ -36,9 +36,8 @@ pub struct Suite {
     /// The environment of the plugin's VM, instead of variables of Envoy's own.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// Whether the config has a cluster `idp`, for which an identity provider is started.
-    #[serde(default)]
-    pub idp: bool,
+    /// The key set that an identity provider serves at the config's cluster `idp`, if it has one.
+    pub idp: Option<Value>,
 }
 
 /// The groups of `tests/suites/`, by name.

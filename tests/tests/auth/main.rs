@@ -10,7 +10,10 @@
 )]
 
 mod capabilities;
+#[path = "../sdk/client.rs"]
+mod client;
 mod flood;
+mod held;
 mod introspection;
 mod jwks;
 mod jwt;

@@ -26,7 +26,9 @@ impl Mesh {
         let modules = ModuleServer::start(checkout::root()?.join("dist/modules"))?;
         let builder = Envoy::pinned("auth.yaml")?
             .cluster("palisade_modules", modules.addr())?
-            .cluster("upstream", upstream.addr())?;
+            .cluster("upstream", upstream.addr())?
+            // Nobody listens there: who needs an identity provider names another address.
+            .cluster("idp", SocketAddr::from(([127, 0, 0, 1], 1)))?;
         Ok(Self { envoy: change(builder)?.start()?, upstream, _modules: modules })
     }
 

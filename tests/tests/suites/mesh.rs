@@ -31,8 +31,9 @@ impl Mesh {
         let mut builder = Envoy::pinned(&suite.config)?
             .cluster("upstream", upstream.addr())?
             .cluster("palisade_modules", modules.addr())?;
-        let idp = if suite.idp { Some(Idp::start()?) } else { None };
-        if let Some(idp) = &idp {
+        let idp = suite.idp.as_ref().map(|_| Idp::start()).transpose()?;
+        if let (Some(idp), Some(keys)) = (&idp, &suite.idp) {
+            idp.keys(keys);
             builder = builder.cluster("idp", idp.addr())?;
         }
         if !suite.environment.is_empty() {
