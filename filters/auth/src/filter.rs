@@ -19,7 +19,7 @@ use crate::methods::Methods;
 use crate::policy::{Access, AmbiguousPaths, Policy};
 use crate::reply::{Answer, Speech};
 use crate::request::{Head, Removal};
-use crate::seen::{Seen, SeenPath};
+use crate::seen::{self, Seen, SeenPath};
 
 /// The name of the filter in metrics, and in a route's metadata where that chooses the rule.
 const NAME: &str = "auth";
@@ -92,7 +92,7 @@ impl Filter for Auth {
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
         let mut request = exchange.request().await;
         // The whole map costs the host about as much as the first single header.
-        let snapshot = request.snapshot()?;
+        let mut snapshot = request.snapshot()?;
         let path = match self.paths {
             Some(policy) => SeenPath::of(&snapshot.headers, policy),
             None => SeenPath::Clear(None),
@@ -102,11 +102,13 @@ impl Filter for Auth {
             SeenPath::Normalized(seen, forwarded) => (Some(seen), Some(forwarded)),
             SeenPath::Ambiguous => return self.stop(NO_RULE, Answer::plain(400, "ambiguous_path"), &snapshot),
         };
-        let Decision { rule, verdict } = self.decide(&request, &snapshot, seen).await?;
         let mut changes = self.strip(&snapshot.headers);
         if let Some(path) = forwarded {
+            // From here on it is the request's own, for methods and for what is taken out of it.
+            snapshot.headers = seen::with_path(&snapshot.headers, &path);
             changes.insert(":path".to_owned(), Some(path));
         }
+        let Decision { rule, verdict } = self.decide(&request, &snapshot, seen).await?;
         match verdict {
             Verdict::Stop { answer, method, enforced: true } => {
                 self.decisions.increment([rule, "denied", answer.reason, &method]);

@@ -26,6 +26,14 @@ pub(crate) enum SeenPath {
     Ambiguous,
 }
 
+/// The same headers with another path.
+pub(crate) fn with_path(headers: &HeaderMap, path: &[u8]) -> HeaderMap {
+    HeaderMap::from_lines(headers.iter().map(|(name, value)| match name {
+        b":path" => (":path", path),
+        _ => (str::from_utf8(name).unwrap_or_default(), value),
+    }))
+}
+
 // === impl SeenPath ===
 
 impl SeenPath {
@@ -76,5 +84,40 @@ impl Attributes for Seen<'_> {
 
     fn property(&self, path: &[&str]) -> Result<Option<Cow<'_, [u8]>>, HostError> {
         self.snapshot.property(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(path: &str, policy: AmbiguousPaths) -> SeenPath {
+        SeenPath::of(&HeaderMap::from_lines([(":path", path.as_bytes())]), policy)
+    }
+
+    #[test]
+    fn a_path_without_a_doubt_is_left_to_itself() {
+        for policy in [AmbiguousPaths::Reject, AmbiguousPaths::Normalize] {
+            assert_eq!(seen("/a/b?x=//%2e", policy), SeenPath::Clear(None));
+            assert_eq!(seen("/%61?x", policy), SeenPath::Clear(Some(b"/a?x".to_vec())));
+            assert_eq!(SeenPath::of(&HeaderMap::default(), policy), SeenPath::Clear(None));
+            let two = HeaderMap::from_lines([(":path", &b"/a"[..]), (":path", b"/b")]);
+            assert_eq!(SeenPath::of(&two, policy), SeenPath::Ambiguous);
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_path_is_refused_or_read_for_all_in_one_way() {
+        assert_eq!(seen("/a//b?x=1", AmbiguousPaths::Reject), SeenPath::Ambiguous);
+        let read = SeenPath::Normalized(b"/a/@?x=1".to_vec(), b"/a/%40?x=1".to_vec());
+        assert_eq!(seen("/a//%40?x=1", AmbiguousPaths::Normalize), read);
+        assert_eq!(seen("/../a", AmbiguousPaths::Normalize), SeenPath::Ambiguous);
+    }
+
+    #[test]
+    fn another_path_changes_no_other_header() {
+        let headers = HeaderMap::from_lines([(":method", &b"GET"[..]), (":path", b"/a//b"), ("a", b"1"), ("a", b"\xFF")]);
+        let expected = HeaderMap::from_lines([(":method", &b"GET"[..]), (":path", b"/a/b"), ("a", b"1"), ("a", b"\xFF")]);
+        assert_eq!(with_path(&headers, b"/a/b"), expected);
     }
 }
