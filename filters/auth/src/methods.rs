@@ -186,7 +186,8 @@ impl Methods {
     /// Asks about a token. While nobody answers, one that is a good JWT of some provider may count as that.
     async fn introspect(&self, introspection: &Introspection, head: Head<'_>, request: &Request<Auth>) -> Attempt {
         let attempt = introspection.attempt(head, request.handle()).await;
-        let is_unanswered = matches!(&attempt, Attempt::Refused(refusal) if refusal.reason == introspection::UNAVAILABLE);
+        let is_unanswered =
+            matches!(&attempt, Attempt::Refused(refusal) if refusal.reason == introspection::UNAVAILABLE);
         if is_unanswered && introspection.on_error() == OnError::AllowIfJwtValid {
             let token = introspection.sources().read(head);
             for provider in self.jwt.values().map(|provider| &provider.method) {

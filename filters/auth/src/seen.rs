@@ -116,8 +116,10 @@ mod tests {
 
     #[test]
     fn another_path_changes_no_other_header() {
-        let headers = HeaderMap::from_lines([(":method", &b"GET"[..]), (":path", b"/a//b"), ("a", b"1"), ("a", b"\xFF")]);
-        let expected = HeaderMap::from_lines([(":method", &b"GET"[..]), (":path", b"/a/b"), ("a", b"1"), ("a", b"\xFF")]);
+        let headers =
+            HeaderMap::from_lines([(":method", &b"GET"[..]), (":path", b"/a//b"), ("a", b"1"), ("a", b"\xFF")]);
+        let expected =
+            HeaderMap::from_lines([(":method", &b"GET"[..]), (":path", b"/a/b"), ("a", b"1"), ("a", b"\xFF")]);
         assert_eq!(with_path(&headers, b"/a/b"), expected);
     }
 }

@@ -117,7 +117,9 @@ fn headers_of_the_filter_are_reserved_however_they_are_spelt() {
         own: vec!["x-user-tier".to_owned(), "x_odd".to_owned()],
         credentials: vec!["x-auth-token".to_owned()],
     };
-    for name in ["x-auth-sub", "x-auth-", "X-Auth-Sub", "x_auth_sub", "x-user-tier", "x_user_tier", "x-odd", "x_auth_token"] {
+    for name in
+        ["x-auth-sub", "x-auth-", "X-Auth-Sub", "x_auth_sub", "x-user-tier", "x_user_tier", "x-odd", "x_auth_token"]
+    {
         assert!(reserved.has(name.as_bytes()), "{name}");
     }
     for name in ["x-auth", "x-user", "x-user-tier2", "authorization", "x-authority", ":path", "x-auth-token"] {

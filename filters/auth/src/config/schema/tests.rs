@@ -172,7 +172,10 @@ fn paths(schema: &Value, root: &Value, prefix: &str, all: &mut Vec<String>) {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         all.push(path.clone());
         // What the SDK reads, sources and expressions have tables of their own.
-        let is_elsewhere = matches!(name.as_str(), "match" | "require" | "client_ip" | "by" | "from" | "secret" | "inline");
+        let is_elsewhere = matches!(
+            name.as_str(),
+            "match" | "require" | "client_ip" | "by" | "from" | "secret" | "secret_base64" | "client_secret" | "inline"
+        );
         if !is_elsewhere && path != "default" {
             paths(field, root, &path, all);
         }
