@@ -167,8 +167,7 @@ fn rate(gcra: &Gcra, table: &Table, fingerprint: u64, demand: Demand, now: u64) 
 fn current(unit: Unit, table: &Table, fingerprint: u64, now: u64) -> Slot {
     let (_, end) = calendar::window(unit, now);
     let generation = end.checked_div(HOUR).unwrap_or_default() as u32; // told apart, not compared
-    let slot = table.get(fingerprint, generation, now).filter(|slot| slot.until == end);
-    slot.unwrap_or(Slot { until: end, fingerprint, generation, count: 0 })
+    table.get(fingerprint, generation, now).unwrap_or(Slot { until: end, fingerprint, generation, count: 0 })
 }
 
 fn quota(count: u32, unit: Unit, table: &Table, fingerprint: u64, demand: Demand, now: u64) -> (Decision, Slot, u64) {

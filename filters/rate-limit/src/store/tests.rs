@@ -150,6 +150,32 @@ fn a_charge_without_room_is_borne_by_those_that_share() {
 
 /// The same, with a million keys, is seen on Envoy.
 #[test]
+fn a_charge_and_what_comes_back_are_tried_until_they_are_kept() {
+    let (memory, store) = (Memory::default(), store(OnFull::Share));
+    let policy = rate(5);
+    memory.interrupted.set(15);
+    store.charge(&memory, NOW, &policy, place(0, 1), 3).unwrap();
+    let Ok(Outcome::Answered(answers)) = store.ask(&memory, NOW, &[ask(&policy, place(0, 1), 2)]) else { panic!() };
+    assert_eq!(answers[0].decision.remaining, 0);
+    memory.interrupted.set(15);
+    store.give_back(&memory, NOW, &policy, 0, answers[0].taken).unwrap();
+    assert_eq!(store.take_events(), Events::default());
+    assert_eq!(admitted(&store, &memory, &[ask(&policy, place(0, 1), 3)]), [false]);
+    assert_eq!(admitted(&store, &memory, &[ask(&policy, place(0, 1), 2)]), [true]);
+}
+
+#[test]
+fn what_cannot_be_given_back_stays_taken_and_is_counted() {
+    let (memory, store) = (Memory::default(), store(OnFull::Share));
+    let policy = rate(1);
+    let Ok(Outcome::Answered(answers)) = store.ask(&memory, NOW, &[ask(&policy, place(0, 1), 1)]) else { panic!() };
+    memory.interrupted.set(16);
+    store.give_back(&memory, NOW, &policy, 0, answers[0].taken).unwrap();
+    assert_eq!(store.take_events(), Events { lost: 1, ..Events::default() });
+    assert_eq!(admitted(&store, &memory, &[ask(&policy, place(0, 1), 1)]), [false]);
+}
+
+#[test]
 fn other_keys_bring_nothing_back_and_take_no_more_memory_however_many_come() {
     const SHARDS: u32 = 8;
     let (memory, store) = (Memory::default(), store(OnFull::Share));
