@@ -58,6 +58,9 @@ struct Counts {
     introspect: usize,
 }
 
+/// How one of its endpoints answers.
+type Route = fn(&mut State, &Received) -> Answer;
+
 // === impl Idp ===
 
 impl Idp {
@@ -71,7 +74,7 @@ impl Idp {
         let upstream = Upstream::bind(addr)?;
         upstream.keep(MEMORY);
         let state = Arc::new(Mutex::new(State::default()));
-        let routes: [(&str, fn(&mut State, &Received) -> Answer); 4] = [
+        let routes: [(&str, Route); 4] = [
             (JWKS_PATH, State::jwks),
             (INTROSPECTION_PATH, State::introspect),
             ("/tokens", State::learn),

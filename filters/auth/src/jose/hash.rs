@@ -33,7 +33,7 @@ impl Hash {
 
     /// The length of a digest, in bytes.
     #[must_use]
-    pub fn len(self) -> usize {
+    pub fn size(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha384 => 48,

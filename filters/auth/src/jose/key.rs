@@ -88,7 +88,7 @@ impl Key {
             (Material::Ec(key), Algorithm::Es(curve)) => key.curve == curve,
             (Material::Ed25519(_), Algorithm::EdDsa | Algorithm::Ed25519) => true,
             // RFC 7518, section 3.2: a key as long as the hash, or longer.
-            (Material::Oct(secret), Algorithm::Hs(hash)) => secret.len() >= hash.len(),
+            (Material::Oct(secret), Algorithm::Hs(hash)) => secret.len() >= hash.size(),
             _ => false,
         };
         is_of_kind && self.algorithm.is_none_or(|own| own.is_same_as(algorithm))
@@ -180,7 +180,7 @@ impl<'a> Jwk<'a> {
 
     fn oct(self) -> Result<Material, KeyProblem> {
         let secret = self.bytes("k")?;
-        if secret.len() < super::Hash::Sha256.len() {
+        if secret.len() < super::Hash::Sha256.size() {
             return Err(KeyProblem::Unsound);
         }
         Ok(Material::Oct(secret))

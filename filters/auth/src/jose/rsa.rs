@@ -60,13 +60,13 @@ impl RsaKey {
         // Where the encoding is a byte shorter than the modulus, that byte is zero.
         let (above, encoded) = encoded.split_at_checked(encoded.len().checked_sub(bits.div_ceil(8))?)?;
         let [encoded @ .., 0xBC] = encoded else { return None };
-        let (masked, digest) = encoded.split_at_checked(encoded.len().checked_sub(hash.len())?)?;
+        let (masked, digest) = encoded.split_at_checked(encoded.len().checked_sub(hash.size())?)?;
         let unused = bits.wrapping_neg() & 7;
         let used = 0xFF_u8.checked_shr(u32::try_from(unused).ok()?)?;
         let mut block: Vec<u8> = masked.iter().zip(mask(hash, digest)).map(|(byte, mask)| byte ^ mask).collect();
         let first = block.first_mut()?;
         *first &= used;
-        let (padding, salt) = block.split_at_checked(block.len().checked_sub(hash.len())?)?;
+        let (padding, salt) = block.split_at_checked(block.len().checked_sub(hash.size())?)?;
         let [zeros @ .., 1] = padding else { return None };
         let holds = above.iter().chain(zeros).all(|byte| *byte == 0)
             && masked.first()? & !used == 0
