@@ -2,6 +2,7 @@
 
 use crate::mesh::Mesh;
 use crate::setup::Setup;
+use palisade_issuer::Issuer;
 use palisade_testbed::{Answer, Idp, Request, http1};
 use serde_json::{Value, json};
 use std::thread;
@@ -172,4 +173,34 @@ fn a_token_that_is_sent_twice_is_refused_unasked() {
     assert_eq!(http1::exchange(mesh.addr(), &twice).unwrap().status, 401);
     assert_eq!(status(&mesh, &"x".repeat(8 * 1024 + 1)), 401);
     assert_eq!(idp.introspection_count(), 0);
+}
+
+/// Catches a way in by making the server unavailable, and one for tokens that it has revoked.
+#[test]
+fn while_the_server_is_unavailable_a_good_jwt_passes_where_the_config_says_so() {
+    let (issuer, idp) = (Issuer::new(), Idp::start().unwrap());
+    let jwt = |expires: u64| {
+        let claims = json!({"iss": "https://idp", "sub": "alice", "exp": expires});
+        issuer.token("ES256", &json!({"alg": "ES256"}), &claims)
+    };
+    let (good, expired) = (jwt(in_seconds(3600)), jwt(1_700_000_000));
+    let forged = good.replacen("ey", "eY", 1);
+    let configuration = json!({
+        "jwt": {"providers": {"main": {
+            "issuer": "https://idp", "jwks": {"inline": {"keys": [issuer.jwk("ES256")]}}, "algorithms": ["ES256"],
+        }}},
+        "introspection": {
+            "cluster": "idp", "client_id": "gateway", "client_secret": "gateway-s3cret", "timeout": "10s", "cache": "0s",
+            "on_error": "allow_if_jwt_valid",
+        },
+        "default": {"require": {"introspection": {}}},
+    });
+    let mesh = Setup::new(&configuration).idp(idp.addr()).start().unwrap();
+    idp.token(&good, &json!({"sub": "alice"}));
+    assert_eq!((status(&mesh, &good), status(&mesh, &expired), status(&mesh, "opaque")), (200, 401, 401));
+    idp.answer_introspection(Answer::with_status(500).body(""));
+    assert_eq!((status(&mesh, &good), status(&mesh, &expired), status(&mesh, "opaque")), (200, 503, 503));
+    assert_eq!(status(&mesh, &forged), 503);
+    idp.answer_introspection(json_answer(r#"{"active": false}"#));
+    assert_eq!(status(&mesh, &good), 401, "the server says that it is revoked");
 }
