@@ -153,6 +153,20 @@ fn a_signature_expires_when_it_says_so() {
     assert_eq!(verdict_at(&longer, NOW + 301), Err(Failure::TooOld));
 }
 
+/// Catches a memory that forgets what still counts, or keeps what does not.
+#[test]
+fn a_signature_is_to_be_remembered_as_long_as_it_counts() {
+    let verifier = verifier();
+    let until = |parameters: &str| {
+        let headers = headers(&signed(parameters));
+        verifier.verify(&headers, false, Duration::from_secs(NOW)).unwrap().unwrap().until
+    };
+    assert_eq!(until(GOOD), 1_700_000_300);
+    assert_eq!(until(";created=1700000060;keyid=\"partner\""), 1_700_000_360);
+    assert_eq!(until(&format!("{GOOD};expires=1700000010")), 1_700_000_010);
+    assert_eq!(until(&format!("{GOOD};expires=1800000000")), 1_700_000_300);
+}
+
 #[test]
 fn times_and_names_are_of_their_types() {
     for parameters in [
@@ -278,6 +292,7 @@ fn a_stamp_is_the_clients_nonce_or_its_signature() {
     assert_ne!(stamp(&nonce("a")), stamp(&nonce("b")));
     assert_eq!(stamp(&signed(GOOD)), stamp(&signed(GOOD)));
     assert_ne!(stamp(&signed(GOOD)), stamp(&Signed { path: "/other?x", ..signed(GOOD) }));
+    assert_ne!(super::stamp("a", Some("n"), b""), super::stamp("b", Some("n"), b""), "nonces of two clients");
     assert_ne!(super::stamp("a", Some("b"), b""), super::stamp("ab", Some(""), b""));
     assert_ne!(super::stamp("a", Some("b"), b""), super::stamp("a", None, b"b"));
 }
