@@ -96,6 +96,8 @@ fn an_authority_leaves_out_its_schemes_own_port() {
         let headers = headers(&[(":scheme", scheme), (":authority", authority)]);
         assert_eq!(value_of("\"@authority\"", &headers).as_deref(), Ok(expected));
     }
+    let without_scheme = headers(&[(":authority", "example.com:443")]);
+    assert_eq!(value_of("\"@authority\"", &without_scheme).as_deref(), Ok("example.com:443"));
 }
 
 /// RFC 9421, section 2.2.8.
