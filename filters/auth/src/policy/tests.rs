@@ -54,6 +54,10 @@ fn who_leaves_the_value_out_or_sends_two_is_not_spared() {
     assert!(!enforces(&nobody, b"alice", 1));
     assert!(enforces(&nobody, b"alice", 0));
     assert!(enforces(&nobody, b"alice", 2));
+    let by = r#"{"header": "x-user", "or": {"literal": "alice"}}"#;
+    let json = format!(r#"{{"deny": "all", "enforce_percent": {{"percent": "0%", "by": {by}}}}}"#);
+    assert!(!enforces(&policy(&json), b"alice", 0));
+    assert!(enforces(&policy(&json), b"alice", 2), "two values are no reason to take another one");
 }
 
 #[test]
