@@ -10,6 +10,7 @@
 )]
 
 mod capabilities;
+#[allow(dead_code, reason = "the scenarios of the SDK use all of it")]
 #[path = "../sdk/client.rs"]
 mod client;
 mod flood;
