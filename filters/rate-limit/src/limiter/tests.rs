@@ -127,6 +127,24 @@ fn of_two_refusals_the_one_that_lasts_longest_is_told() {
 }
 
 #[test]
+fn of_two_refusals_one_for_ever_is_told() {
+    let process = Process::new(
+        r#"{"name": "later", "match": {"path": {"exact": "/"}}, "rate": "1/1h"}, {"name": "never", "match": {"methods": ["PUT"]}, "rate": "0/1m"}"#,
+    );
+    assert!(process.admits(&get("/")));
+    let put = Request::default().header(":method", "PUT").header(":path", "/");
+    assert_eq!(process.rule(0, &put).telling().unwrap().limit.name, "never");
+}
+
+#[test]
+fn no_key_is_in_no_part_and_every_key_in_all() {
+    for hash in [0, u64::MAX] {
+        assert!(!is_within(Percent::ZERO, hash));
+        assert!(is_within(Percent::ALL, hash));
+    }
+}
+
+#[test]
 fn a_tier_has_its_own_rate() {
     let process = Process::new(
         r#"{"name": "a", "key": [{"header": "x-user"}], "rate": "1/1h", "tiers": {"by": {"header": "x-tier"},
