@@ -1,6 +1,6 @@
 //! JWKS: key sets that are fetched (RFC 7517), by one worker for all.
 //!
-//! The background task of each worker looks at the [record](record) that all of them share, and fetches when it is due and
+//! The background task of each worker looks at the record that all of them share, and fetches when it is due and
 //! nobody else does. Requests only read what is there, and wait for it where there is nothing yet or where their token names a
 //! key that the set lacks.
 

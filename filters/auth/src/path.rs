@@ -4,7 +4,7 @@
 //! differ in whether they decode escapes before or after they split segments, take `\` for `/`, join `//`, and cut off
 //! `;parameters`. A path in which that makes a difference is ambiguous.
 //!
-//! Rules see the [canonical](canonical) form of all others: an escape that stands for a character that needs none is that
+//! Rules see the [canonical] form of all others: an escape that stands for a character that needs none is that
 //! character (`%61` is `a`, `%40` is `@`; RFC 3986, section 6.2.2.2), and the digits of the rest are in upper case
 //! (`%c3%a9` is `%C3%A9`; section 6.2.2.1).
 
