@@ -49,8 +49,7 @@ fn every_mistake_is_reported() {
          timeout: expected a duration from \"1s\" to \"1m\"\n\
          startup_wait: expected a duration from \"0s\" to \"30s\"\n\
          stale_ttl: expected a duration from \"0s\" to \"30d\"\n\
-         retries: unknown field, known here: \"cluster\", \"path\", \"authority\", \"refresh\", \"timeout\", \
-         \"startup_wait\" and \"stale_ttl\""
+         retries: unknown field, did you mean \"refresh\"?"
     );
 }
 
