@@ -290,7 +290,7 @@ a: 1 # why
             let config = render("  vm_config: !pin probe env A_KEY B2\n", releases, variant, &lock).unwrap();
             assert!(config.contains("\n    environment_variables:\n      # from"), "{config}");
             assert!(config.contains("\n      host_env_keys: [A_KEY, B2]\n"), "{config}");
-            assert!(config.contains("\n      environ_get: {}\n"), "{config}");
+            assert!(config.contains(" environ_get: {}\n"), "{config}");
             let config = render("  vm_config: !pin probe\n", releases, variant, &lock).unwrap();
             assert!(!config.contains("environment_variables"), "{config}");
         }
