@@ -16,8 +16,8 @@ enum Effect {
     Decides,
     /// No request passes.
     Refuses,
-    /// Every request passes: Envoy does not call a callback that is missing, and no failure policy notices. `cargo palisade
-    /// pin` therefore writes the list, and nobody else.
+    /// Every request passes: Envoy does not call the callback, and no failure policy notices. `cargo palisade pin`
+    /// therefore writes the list, and nobody else.
     Unfiltered,
     /// The listener is refused, and the one before serves on.
     Rejected,
@@ -26,7 +26,9 @@ enum Effect {
 /// What is known of each entry.
 fn effect(capability: &str) -> Effect {
     match capability {
-        "proxy_on_configure" | "proxy_on_context_create" | "proxy_on_request_headers" => Effect::Unfiltered,
+        "proxy_on_request_headers" => Effect::Unfiltered,
+        // A stream without a configuration is one that the filter refuses.
+        "proxy_on_configure" | "proxy_on_context_create" => Effect::Refuses,
         "proxy_get_buffer_bytes" | "random_get" => Effect::Rejected,
         "proxy_get_header_map_pairs"
         | "proxy_remove_header_map_value"

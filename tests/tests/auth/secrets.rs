@@ -20,7 +20,10 @@ fn no_credential_is_written_anywhere() {
             "clients": [{"id": "mobile", "key_sha256": palisade_testbed::sha256(key.as_bytes())}],
             "forward": {"claims": [{"claim": "sub", "header": "x-auth-client"}]},
         },
-        "basic": {"hide_credentials": true, "users": {"htpasswd": {"inline": htpasswd()}}},
+        "basic": {
+            "hide_credentials": true, "max_hashes_per_second": 1000, "max_hash_share": "100%",
+            "users": {"htpasswd": {"inline": htpasswd()}},
+        },
         "rules": [{"match": {"path": {"prefix": "/shadow"}}, "require": {"api_key": {}}, "enforce": false}],
         "expose_reason": true,
         "default": {"require": {"any": [{"api_key": {}}, {"basic": {}}]}},
