@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use palisade_testbed::envoy::Update;
 use palisade_testbed::envoy::config::capabilities_mut;
-use palisade_testbed::{Request, checkout};
+use palisade_testbed::{Request, checkout, http1};
 use serde_json::{Map, Value, json};
 
 use crate::mesh::{Mesh, PLUGIN, api_key, edit_plugin, load_from_file};
@@ -16,6 +16,8 @@ enum Effect {
     Decides,
     /// No request passes.
     Refuses,
+    /// Who may pass, passes; who may not, is never told.
+    Holds,
     /// Every request passes: Envoy does not call the callback, and no failure policy notices. `cargo palisade pin`
     /// therefore writes the list, and nobody else.
     Unfiltered,
@@ -29,6 +31,7 @@ fn effect(capability: &str) -> Effect {
         "proxy_on_request_headers" => Effect::Unfiltered,
         // A stream without a configuration is one that the filter refuses.
         "proxy_on_configure" | "proxy_on_context_create" => Effect::Refuses,
+        "proxy_send_local_response" => Effect::Holds,
         "proxy_get_buffer_bytes" | "random_get" => Effect::Rejected,
         "proxy_get_header_map_pairs"
         | "proxy_remove_header_map_value"
@@ -65,6 +68,7 @@ fn without_a_host_function_no_request_passes_that_should_not() {
         let seen = match (update, statuses(&mesh)) {
             (Update::Rejected(_), [200, 401]) => Effect::Rejected,
             (Update::Accepted, [200, 401]) => Effect::Decides,
+            (Update::Accepted, [200, NEVER]) => Effect::Holds,
             (Update::Accepted, [500 | 503, 401 | 500 | 503]) => Effect::Refuses,
             (Update::Accepted, [200, 200]) => Effect::Unfiltered,
             (update, statuses) => panic!("without {missing}: {update:?}, {statuses:?}"),
@@ -75,10 +79,14 @@ fn without_a_host_function_no_request_passes_that_should_not() {
     assert_eq!(statuses(&mesh), [200, 401]);
 }
 
+/// No answer came.
+const NEVER: u16 = 0;
+
 /// What becomes of a request with a good key, and of one without.
 fn statuses(mesh: &Mesh) -> [u16; 2] {
     let good = Request::get("/").header("x-api-key", "hello");
-    [good, Request::get("/")].map(|request| mesh.get(&request).status)
+    let exchange = |request| http1::exchange(mesh.addr(), &request).map_or(NEVER, |response| response.status);
+    [good, Request::get("/")].map(exchange)
 }
 
 fn change(mesh: &mut Mesh, edit: impl FnOnce(&mut Map<String, Value>)) -> Update {

@@ -59,3 +59,38 @@ fn the_name_of_no_rule_is_taken() {
     let errors = errors(r#"{"rules": [{"name": "none", "deny": "all"}], "default": {"deny": "all"}}"#);
     assert!(errors.starts_with("rules: the name \"none\" is taken"), "{errors}");
 }
+
+/// A config with the client `mobile`, and what is handed over of it.
+fn with_api_key(forward: &str, require: &str) -> String {
+    let digest = "0".repeat(64);
+    format!(
+        r#"{{
+            "api_key": {{
+                "from": [{{"header": "X-Api-Key"}}], "clients": [{{"id": "mobile", "key_sha256": "{digest}"}}], "forward": {forward}
+            }},
+            "default": {{"require": {require}}}
+        }}"#
+    )
+}
+
+#[test]
+fn a_rule_names_clients_and_providers_that_there_are() {
+    parse(&with_api_key("{}", r#"{"api_key": {"allowed_clients": ["mobile"]}}"#));
+    let unknown = errors(&with_api_key("{}", r#"{"api_key": {"allowed_clients": ["mobile", "mobil"]}}"#));
+    assert_eq!(unknown, "default.require: no client of \"api_key\" has the id \"mobil\"");
+    let provider = r#"{
+        "jwt": {"providers": {"main": {"issuer": "i", "jwks": {"remote": {"cluster": "idp", "path": "/"}}}}},
+        "default": {"require": {"any": [{"jwt": "main"}, {"jwt": "mian"}]}}
+    }"#;
+    assert_eq!(errors(provider), "default.require: there is no provider \"mian\" in \"jwt\"");
+}
+
+#[test]
+fn no_claim_stands_where_a_credential_is_read() {
+    for header in ["x-api-key", "X-API-Key", "authorization", "signature"] {
+        let forward = format!(r#"{{"claims": [{{"claim": "sub", "header": "{header}"}}]}}"#);
+        let errors = errors(&with_api_key(&forward, r#"{"api_key": {}}"#));
+        assert!(errors.contains("so that no claim can stand in it"), "{errors}");
+    }
+    parse(&with_api_key(r#"{"claims": [{"claim": "sub", "header": "x-client"}]}"#, r#"{"api_key": {}}"#));
+}
