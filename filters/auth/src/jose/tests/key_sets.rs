@@ -187,6 +187,24 @@ fn base_points_are_on_their_curves_and_their_neighbours_are_not() {
 }
 
 #[test]
+fn the_halves_of_a_signature_are_above_zero_and_below_the_order() {
+    let order = hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551").unwrap();
+    let (zero, mut greatest) = (vec![0; 32], order.clone());
+    *greatest.last_mut().unwrap() ^= 1; // ...51 is odd
+    for (r, s, holds) in [
+        (&greatest, &greatest, true),
+        (&order, &greatest, false),
+        (&greatest, &order, false),
+        (&zero, &greatest, false),
+        (&greatest, &zero, false),
+    ] {
+        assert_eq!(Curve::P256.halves(&[r.as_slice(), s].concat()).is_some(), holds, "{r:?} {s:?}");
+    }
+    assert!(Curve::P256.halves(&greatest).is_none());
+    assert!(Curve::P256.halves(&[greatest.as_slice(), &greatest, &[0]].concat()).is_none());
+}
+
+#[test]
 fn an_ed25519_key_is_no_point_of_small_order() {
     let encode = |first: u8, rest: u8, last: u8| {
         let mut bytes = [rest; 32];

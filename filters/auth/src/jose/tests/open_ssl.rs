@@ -59,6 +59,21 @@ fn a_host_that_accepts_or_refuses_everything_gets_nothing() {
     }
 }
 
+/// A host that refuses another text, but takes any signature of the right one.
+struct Careless;
+
+impl HostSignatures for Careless {
+    fn verify(&self, _: Hash, _: &[u8], _: &[u8], text: &[u8]) -> Option<bool> {
+        Some(text == b"palisade")
+    }
+}
+
+#[test]
+fn a_host_that_does_not_look_at_the_signature_gets_nothing() {
+    let verifier = signature::Verifier::new(Careless, &all());
+    assert!(all().iter().all(|algorithm| !verifier.is_by_host(*algorithm)));
+}
+
 #[test]
 fn only_the_algorithms_in_use_are_put_to_the_proof() {
     let verifier = signature::Verifier::new(OpenSsl, &[Algorithm::Es(Curve::P256)]);
