@@ -13,6 +13,7 @@ mod ready;
 mod refusal;
 pub(crate) mod root;
 pub(crate) mod stream;
+mod tasks;
 pub(crate) mod timers;
 
 use crate::abi;
@@ -25,11 +26,11 @@ use crate::status::Status;
 use refusal::{failure, send};
 use root::RootState;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::iter;
 use std::rc::Rc;
 use std::task::Poll;
 use stream::{Stream, Task};
+use tasks::Tasks;
 
 /// What a callback answers: the stream goes on.
 const CONTINUE: u32 = 0;
@@ -51,7 +52,7 @@ pub struct Runtime<F: Filter> {
     /// The stream context that was created last and its root: it comes right before the stream's first callback.
     created: Cell<(u32, u32)>,
     roots: RefCell<Vec<Rc<Root<F>>>>,
-    tasks: RefCell<BTreeMap<u32, Task>>,
+    tasks: RefCell<Tasks<Task>>,
     /// Futures are being polled because others woke them.
     waking: Cell<bool>,
 }
@@ -69,7 +70,7 @@ impl<F: Filter> Runtime<F> {
         Self {
             created: Cell::new((0, 0)),
             roots: RefCell::new(Vec::new()),
-            tasks: RefCell::new(BTreeMap::new()),
+            tasks: RefCell::new(Tasks::new()),
             waking: Cell::new(false),
         }
     }
@@ -257,12 +258,13 @@ impl<F: Filter> Runtime<F> {
         if !keeps_tasks::<F>() {
             return None;
         }
-        self.tasks.borrow_mut().remove(&id)
+        self.tasks.borrow_mut().take(id)
     }
 
     fn put(&self, task: Task) {
         if keeps_tasks::<F>() {
-            self.tasks.borrow_mut().insert(task.stream.id, task);
+            let former = self.tasks.borrow_mut().put(task.stream.id, task);
+            drop(former);
         }
     }
 }

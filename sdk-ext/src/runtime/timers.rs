@@ -1,7 +1,6 @@
 //! Timers: the sleeping futures of one root context, over the one tick that the host gives it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::mem;
 use std::task::Waker;
 use std::time::Duration;
@@ -9,7 +8,8 @@ use std::time::Duration;
 /// The deadlines, on a clock that never goes back, and who waits for them.
 #[derive(Default)]
 pub(crate) struct Timers {
-    deadlines: RefCell<BTreeMap<(Duration, u32), Waker>>,
+    /// In the order of sleepers. A list: a `BTreeMap` would add 7 KiB to a module.
+    deadlines: RefCell<Vec<(Sleeper, Waker)>>,
     next: Cell<u32>,
     /// The host's clock when it was last read, and how far it has gone back in all.
     read: Cell<Duration>,
@@ -34,26 +34,33 @@ impl Timers {
     pub(crate) fn insert(&self, deadline: Duration, waker: Waker) -> Sleeper {
         let sleeper = (deadline, self.next.get());
         self.next.set(self.next.get().wrapping_add(1));
-        self.deadlines.borrow_mut().insert(sleeper, waker);
+        let place = self.place(sleeper).unwrap_or_else(|place| place);
+        self.deadlines.borrow_mut().insert(place, (sleeper, waker));
         sleeper
     }
 
     /// Whether the sleeper still sleeps; if so, this is whom to wake.
     pub(crate) fn sleeps(&self, sleeper: Sleeper, waker: &Waker) -> bool {
-        let former = self.deadlines.borrow_mut().get_mut(&sleeper).map(|waiting| mem::replace(waiting, waker.clone()));
+        let Ok(place) = self.place(sleeper) else { return false };
+        let waker = waker.clone();
+        let former = self.deadlines.borrow_mut().get_mut(place).map(|(_, waiting)| mem::replace(waiting, waker));
         former.is_some()
     }
 
     pub(crate) fn remove(&self, sleeper: Sleeper) {
-        let waker = self.deadlines.borrow_mut().remove(&sleeper);
-        drop(waker);
+        if let Ok(place) = self.place(sleeper) {
+            let removed = self.deadlines.borrow_mut().remove(place);
+            drop(removed);
+        }
     }
 
     /// Wakes everybody whose deadline has passed.
     pub(crate) fn wake_due(&self, now: Duration) {
-        let later = self.deadlines.borrow_mut().split_off(&(now.saturating_add(Duration::from_nanos(1)), 0));
-        let due = self.deadlines.replace(later);
-        for waker in due.into_values() {
+        let mut deadlines = self.deadlines.take();
+        let due = deadlines.partition_point(|((deadline, _), _)| *deadline <= now);
+        let later = deadlines.split_off(due);
+        self.deadlines.replace(later);
+        for (_, waker) in deadlines {
             waker.wake();
         }
     }
@@ -76,9 +83,13 @@ impl Timers {
         self.tick.set(None);
     }
 
+    fn place(&self, sleeper: Sleeper) -> Result<usize, usize> {
+        self.deadlines.borrow().binary_search_by_key(&sleeper, |(sleeper, _)| *sleeper)
+    }
+
     /// The tick period that meets the next deadline, in milliseconds; 0 when nobody sleeps.
     fn period(&self, now: Duration) -> u32 {
-        match self.deadlines.borrow().first_key_value() {
+        match self.deadlines.borrow().first() {
             Some(((deadline, _), _)) => {
                 let wait = deadline.saturating_sub(now).as_nanos().div_ceil(1_000_000);
                 u32::try_from(wait).unwrap_or(u32::MAX).clamp(1, i32::MAX.unsigned_abs())
