@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use super::node::Path;
+use super::place::Place;
 
 /// All errors of one config, each with the path of the field it is about.
 ///
@@ -18,7 +18,7 @@ impl ConfigErrors {
     ///
     /// An empty `path` stands for the config as a whole.
     pub fn new(path: &str, message: impl Into<String>) -> Self {
-        let path = if path.is_empty() { Path::ROOT.text() } else { path.to_owned() };
+        let path = if path.is_empty() { Place::ROOT.to_owned() } else { path.to_owned() };
         Self { errors: vec![(path, message.into())] }
     }
 
@@ -53,18 +53,9 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn push_one(&self, path: &Path<'_>, message: &str) {
-        self.push(path, &[message]);
-    }
-
-    /// Adds an error about what stands at `below` under `path`.
-    pub(super) fn push_below(&self, path: &Path<'_>, below: &str, message: &str) {
-        self.errors.borrow_mut().push((path.text_below(below), message.to_owned()));
-    }
-
     /// Adds an error whose message is the `parts`, one after the other.
-    pub(super) fn push(&self, path: &Path<'_>, parts: &[&str]) {
-        self.errors.borrow_mut().push((path.text(), parts.concat()));
+    pub(super) fn push(&self, path: String, parts: &[&str]) {
+        self.errors.borrow_mut().push((path, parts.concat()));
     }
 
     pub(super) fn into_result<T>(self, config: Option<T>) -> Result<T, ConfigErrors> {

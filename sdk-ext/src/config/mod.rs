@@ -40,6 +40,7 @@ mod nearest;
 mod node;
 mod object;
 mod percent;
+mod place;
 mod protobuf_struct;
 mod rate;
 mod rules;
@@ -60,7 +61,7 @@ pub use size::Size;
 
 use crate::json;
 use errors::Collector;
-use node::Path;
+use place::Place;
 use serde_json::Value;
 
 /// A type that is read from one JSON value.
@@ -102,7 +103,7 @@ pub type Reader<T> = fn(Node<'_>) -> Option<T>;
 pub fn parse<T: FromConfig>(config: &[u8]) -> Result<T, ConfigErrors> {
     let value = value(config)?;
     let errors = Collector::default();
-    let config = T::from_config(Node::new(&value, &Path::ROOT, &errors));
+    let config = T::from_config(Node::new(&Place::root(&value, &errors)));
     errors.into_result(config)
 }
 

@@ -5,34 +5,33 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Number, Value};
 
-use super::errors::Collector;
 use super::nearest::nearest;
 use super::object::Object;
+use super::place::Place;
 
 /// How much of a text an error repeats.
-const QUOTED: usize = 60;
+pub(super) const QUOTED: usize = 60;
 
 /// One value of a config: it knows its path, and reports what is wrong with it.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
-    value: &'a Value,
-    path: &'a Path<'a>,
-    errors: &'a Collector,
+    // One pointer: a node is copied wherever it is handed on.
+    place: &'a Place<'a>,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(value: &'a Value, path: &'a Path<'a>, errors: &'a Collector) -> Self {
-        Self { value, path, errors }
+    pub(super) fn new(place: &'a Place<'a>) -> Self {
+        Self { place }
     }
 
     /// The JSON value itself.
     pub fn value(self) -> &'a Value {
-        self.value
+        self.place.value
     }
 
     /// Reports an error about this value. Returns `None`, to be returned in turn.
     pub fn error<T>(self, message: &str) -> Option<T> {
-        self.errors.push_one(self.path, message);
+        self.place.report(&[message]);
         None
     }
 
@@ -50,12 +49,12 @@ impl<'a> Node<'a> {
 
     /// The text of a string; `what` says in an error what was expected.
     pub fn text(self, what: &str) -> Option<&'a str> {
-        self.value.as_str().or_else(|| self.expected(what))
+        self.value().as_str().or_else(|| self.expected(what))
     }
 
     /// An integer in a range; `1.0` is 1, since Envoy passes all numbers as doubles.
     pub fn integer(self, range: RangeInclusive<u64>) -> Option<u64> {
-        let number = self.value.as_number().and_then(integer).and_then(|number| u64::try_from(number).ok());
+        let number = self.value().as_number().and_then(integer).and_then(|number| u64::try_from(number).ok());
         number.filter(|number| range.contains(number)).or_else(|| {
             let (first, last) = range.into_inner();
             self.expected(&["an integer from ", &first.to_string(), " to ", &last.to_string()].concat())
@@ -71,19 +70,19 @@ impl<'a> Node<'a> {
 
     /// Each item of a list; all items are read, also after one was refused.
     pub fn list<T>(self, mut read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        let Some(values) = self.value.as_array() else {
+        let Some(values) = self.value().as_array() else {
             return self.expected("a list");
         };
         let mut items = Vec::new();
         for (index, value) in values.iter().enumerate() {
-            items.extend(read(Node::new(value, &self.path.index(index), self.errors)));
+            items.extend(read(Node::new(&self.place.index(index, value))));
         }
         (items.len() == values.len()).then_some(items)
     }
 
     /// Each item of a list that must have one.
     pub fn non_empty_list<T>(self, read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        if self.value.as_array().is_some_and(Vec::is_empty) {
+        if self.value().as_array().is_some_and(Vec::is_empty) {
             return self.error("expected a list with at least one item, found an empty list");
         }
         self.list(read)
@@ -92,12 +91,12 @@ impl<'a> Node<'a> {
     /// Each field of an object whose names the config chooses. `read` gets the name, and all fields are read, also after
     /// one was refused.
     pub fn map<T>(self, mut read: impl FnMut(&str, Node<'_>) -> Option<T>) -> Option<BTreeMap<String, T>> {
-        let Some(fields) = self.value.as_object() else {
+        let Some(fields) = self.value().as_object() else {
             return self.expected("an object");
         };
         let mut map = BTreeMap::new();
         for (name, value) in fields {
-            let item = read(name, Node::new(value, &self.path.field(name), self.errors));
+            let item = read(name, Node::new(&self.place.field(name, value)));
             map.extend(item.map(|item| (name.clone(), item)));
         }
         (map.len() == fields.len()).then_some(map)
@@ -113,43 +112,39 @@ impl<'a> Node<'a> {
 
     /// Each entry of an object whose names the operator chooses; all are read, also after one was refused.
     pub fn entries<T>(self, mut read: impl FnMut(&str, Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        let Some(fields) = self.value.as_object() else {
+        let Some(fields) = self.value().as_object() else {
             return self.expected("an object");
         };
         let mut entries = Vec::new();
         for (name, value) in fields {
-            entries.extend(read(name, Node::new(value, &self.path.field(name), self.errors)));
+            entries.extend(read(name, Node::new(&self.place.field(name, value))));
         }
         (entries.len() == fields.len()).then_some(entries)
     }
 
     fn fields(self) -> Option<Object<'a>> {
-        match self.value.as_object() {
-            Some(fields) => Some(Object::new(fields, self.path, self.errors)),
+        match self.value().as_object() {
+            Some(fields) => Some(Object::new(fields, self.place)),
             None => self.expected("an object"),
         }
     }
 
-    fn report(self, message: &[&str]) {
-        self.errors.push(self.path, message);
-    }
-
     fn report_kind(self, what: &str) {
-        self.report(&["expected ", what, ", found ", &shape(self.value)]);
+        self.place.report(&["expected ", what, ", found ", &shape(self.value())]);
     }
 
     fn report_malformed(self, what: &str) {
-        self.report(&["expected ", what]);
+        self.place.report(&["expected ", what]);
     }
 
     fn position_in(self, names: &[&str]) -> Option<usize> {
-        let Some(text) = self.value.as_str() else {
+        let Some(text) = self.value().as_str() else {
             return self.expected(&listed(names, "or"));
         };
         names.iter().position(|name| *name == text).or_else(|| {
             let hint = nearest(text, names).map(|name| [", did you mean \"", name, "\"?"].concat());
             let hint = hint.unwrap_or_default();
-            self.report(&["expected ", &listed(names, "or"), ", found ", &quoted(text), &hint]);
+            self.place.report(&["expected ", &listed(names, "or"), ", found ", &quoted(text), &hint]);
             None
         })
     }
@@ -159,14 +154,14 @@ impl<'a> Node<'a> {
     /// `expected` describes it, with an example; `unit` completes a bare number in the hint. The text is repeated in
     /// the error, so this is not for types whose text may be a secret.
     pub(super) fn with_unit<T>(self, expected: &str, unit: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        self.value.as_str().and_then(parse).or_else(|| {
+        self.value().as_str().and_then(parse).or_else(|| {
             self.report_without_unit(expected, unit);
             None
         })
     }
 
     fn report_without_unit(self, expected: &str, unit: &str) {
-        let (found, hint) = match self.value {
+        let (found, hint) = match self.value() {
             Value::String(text) => (quoted(text), String::new()),
             Value::Number(number) => {
                 let hint = match integer(number) {
@@ -174,65 +169,12 @@ impl<'a> Node<'a> {
                     Some(_) => String::new(),
                     None => ["; write it in quotes, with a unit such as \"", unit, "\""].concat(),
                 };
-                (shape(self.value), hint)
+                (shape(self.value()), hint)
             }
-            _ => (shape(self.value), String::new()),
+            _ => (shape(self.value()), String::new()),
         };
-        self.report(&["expected ", expected, ", found ", &found, &hint]);
+        self.place.report(&["expected ", expected, ", found ", &found, &hint]);
     }
-}
-
-/// Where a value stands in the config.
-pub(super) struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
-    segment: Segment<'a>,
-}
-
-enum Segment<'a> {
-    Root,
-    Field(&'a str),
-    Index(usize),
-}
-
-impl<'a> Path<'a> {
-    pub(super) const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
-
-    pub(super) fn field(&'a self, name: &'a str) -> Self {
-        Path { parent: Some(self), segment: Segment::Field(name) }
-    }
-
-    pub(super) fn index(&'a self, index: usize) -> Self {
-        Path { parent: Some(self), segment: Segment::Index(index) }
-    }
-
-    /// The path as errors show it: `rules[2].limit`.
-    pub(super) fn text(&self) -> String {
-        let parent = self.parent.filter(|parent| !parent.is_root()).map(Path::text).unwrap_or_default();
-        let dot = if parent.is_empty() { "" } else { "." };
-        match self.segment {
-            Segment::Root => "config".to_owned(),
-            Segment::Index(index) => [&parent, "[", &index.to_string(), "]"].concat(),
-            Segment::Field(name) if is_plain(name) => [&parent, dot, name].concat(),
-            Segment::Field(name) => [&parent, dot, &quoted(name)].concat(),
-        }
-    }
-
-    /// The path of what stands at `below` under this one.
-    pub(super) fn text_below(&self, below: &str) -> String {
-        match self.is_root() {
-            true => below.to_owned(),
-            false => [&self.text(), ".", below].concat(),
-        }
-    }
-
-    fn is_root(&self) -> bool {
-        self.parent.is_none()
-    }
-}
-
-fn is_plain(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    (1..=QUOTED).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// A text in quotes, in printable ASCII and cut when it is long.

@@ -2,22 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use super::errors::Collector;
 use super::nearest::nearest;
-use super::node::{Node, Path, listed};
+use super::node::{Node, listed};
+use super::place::Place;
 use super::{FromConfig, Reader};
 
 /// The fields of one object: each field that is asked for becomes a known one, all others are reported as unknown.
 pub struct Object<'a> {
     fields: &'a Map<String, Value>,
-    path: &'a Path<'a>,
-    errors: &'a Collector,
+    place: &'a Place<'a>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn new(fields: &'a Map<String, Value>, path: &'a Path<'a>, errors: &'a Collector) -> Self {
-        Self { fields, path, errors, known: Vec::new() }
+    pub(super) fn new(fields: &'a Map<String, Value>, place: &'a Place<'a>) -> Self {
+        Self { fields, place, known: Vec::new() }
     }
 
     /// A field that must be there.
@@ -45,7 +44,7 @@ impl<'a> Object<'a> {
         read: impl FnOnce(Node<'_>) -> Option<T>,
     ) -> Option<Option<T>> {
         match self.ask(name) {
-            Some(value) => read(Node::new(value, &self.path.field(name), self.errors)).map(Some),
+            Some(place) => read(Node::new(&place)).map(Some),
             None => Some(None),
         }
     }
@@ -77,41 +76,37 @@ impl<'a> Object<'a> {
 
     /// Reports an error about the object as a whole. Returns `None`, to be returned in turn.
     pub fn error<T>(&self, message: &str) -> Option<T> {
-        self.errors.push_one(self.path, message);
+        self.place.report(&[message]);
         None
     }
 
     /// Reports an error about one field, such as one that contradicts another.
     pub fn error_at<T>(&self, name: &str, message: &str) -> Option<T> {
-        self.errors.push(&self.path.field(name), &[message]);
+        self.place.report_at(name, &[message]);
         None
     }
 
     /// Reports an error about a value below this object, such as `rules[2].limit`, that shows only when the whole
     /// object is read: it names something that is not there.
     pub fn error_below<T>(&self, path: &str, message: &str) -> Option<T> {
-        self.errors.push_below(self.path, path, message);
+        self.place.report_below(path, message);
         None
     }
 
     /// The path of a field, for an error about another one.
     pub fn path_of(&self, name: &str) -> String {
-        self.path.field(name).text()
+        self.place.text_of(name)
     }
 
     fn report_missing(&self, name: &str) {
-        self.report(&["missing field \"", name, "\""]);
+        self.place.report(&["missing field \"", name, "\""]);
     }
 
-    fn report(&self, message: &[&str]) {
-        self.errors.push(self.path, message);
-    }
-
-    fn ask(&mut self, name: &'static str) -> Option<&'a Value> {
+    fn ask(&mut self, name: &'static str) -> Option<Place<'a>> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
-        self.fields.get(name)
+        self.fields.get(name).map(|value| self.place.field(name, value))
     }
 
     fn only_one_of(&mut self, names: &[&'static str]) -> Option<usize> {
@@ -126,7 +121,7 @@ impl<'a> Object<'a> {
             [] => "none".to_owned(),
             [(_, first), (_, second), ..] => listed(&[first, second], "and"),
         };
-        self.report(&["expected exactly one of ", &listed(names, "or"), ", found ", &found]);
+        self.place.report(&["expected exactly one of ", &listed(names, "or"), ", found ", &found]);
         None
     }
 
@@ -137,7 +132,7 @@ impl<'a> Object<'a> {
                 None if self.known.is_empty() => ", no fields are known here".to_owned(),
                 None => [", known here: ", &listed(&self.known, "and")].concat(),
             };
-            self.errors.push(&self.path.field(name), &["unknown field", &hint]);
+            self.place.report_at(name, &["unknown field", &hint]);
         }
     }
 }
