@@ -31,7 +31,7 @@ impl<'a> Node<'a> {
 
     /// Reports an error about this value. Returns `None`, to be returned in turn.
     pub fn error<T>(self, message: &str) -> Option<T> {
-        self.place.report(&[message]);
+        self.place.report_one(message);
         None
     }
 

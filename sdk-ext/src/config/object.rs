@@ -76,7 +76,7 @@ impl<'a> Object<'a> {
 
     /// Reports an error about the object as a whole. Returns `None`, to be returned in turn.
     pub fn error<T>(&self, message: &str) -> Option<T> {
-        self.place.report(&[message]);
+        self.place.report_one(message);
         None
     }
 

@@ -36,12 +36,22 @@ impl<'a> Place<'a> {
         Self { value, parent: Some(self), segment: Segment::Index(index), errors: self.errors }
     }
 
+    // Reports are many and rare: inlined, they would add 2 KiB to a module.
+
+    /// Adds an error about this value.
+    #[inline(never)]
+    pub(super) fn report_one(&self, message: &str) {
+        self.report(&[message]);
+    }
+
     /// Adds an error about this value, whose message is the `parts`, one after the other.
+    #[inline(never)]
     pub(super) fn report(&self, parts: &[&str]) {
         self.errors.push(self.text(), parts);
     }
 
     /// Adds an error about the field of this object, which need not be there.
+    #[inline(never)]
     pub(super) fn report_at(&self, name: &str, parts: &[&str]) {
         self.errors.push(self.text_of(name), parts);
     }
