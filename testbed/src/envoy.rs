@@ -9,6 +9,7 @@ mod admin;
 mod builder;
 pub mod config;
 mod listeners;
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! How an Envoy is to be started.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct Builder {
     dynamic: bool,
     drain: Option<Duration>,
     timeout: Duration,
+    runner: Vec<String>,
 }
 
 impl Builder {
@@ -35,6 +37,7 @@ impl Builder {
             dynamic: false,
             drain: None,
             timeout: Duration::from_secs(60),
+            runner: Vec::new(),
         }
     }
 
@@ -84,6 +87,13 @@ impl Builder {
         self
     }
 
+    /// Lets a program, such as valgrind, run it in its own process: a program on PATH and what stands before the command
+    /// that it runs.
+    pub fn run_by<A: Into<String>>(mut self, runner: impl IntoIterator<Item = A>) -> Self {
+        self.runner = runner.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Starts it and waits until it is live and its listeners accept connections.
     pub fn start(mut self) -> Result<Envoy> {
         let names = self.claim_free_ports()?;
@@ -95,7 +105,11 @@ impl Builder {
         };
         let bootstrap = files.write("bootstrap.json", &self.bootstrap)?;
         let address_path = files.path().join("admin-address");
-        let mut arguments = vec![
+        let envoy = checkout::envoy()?.display().to_string();
+        let mut command = self.runner.into_iter().chain([envoy]);
+        let program = command.next().unwrap_or_default();
+        let mut arguments: Vec<_> = command.collect();
+        arguments.extend([
             "--config-path".to_owned(),
             bootstrap.display().to_string(),
             "--admin-address-path".to_owned(),
@@ -106,14 +120,14 @@ impl Builder {
             "--disable-hot-restart".to_owned(),
             // A misspelt field is an error in a changed listener too, not a warning.
             "--reject-unknown-dynamic-fields".to_owned(),
-        ];
+        ]);
         if !self.log_levels.is_empty() {
             arguments.extend(["--component-log-level".to_owned(), self.log_levels.join(",")]);
         }
         if let Some(time) = self.drain {
             arguments.extend(["--drain-time-s".to_owned(), time.as_secs().to_string()]);
         }
-        let mut process = Process::start(&checkout::envoy()?, arguments, files.path().join("envoy.log"))?;
+        let mut process = Process::start(Path::new(&program), arguments, files.path().join("envoy.log"))?;
         let deadline = Instant::now() + self.timeout;
         let admin = loop {
             let address = std::fs::read_to_string(&address_path).ok();

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
+use palisade_testbed::envoy::trace;
 use palisade_testbed::{Request, http1};
 use serde_json::json;
 
@@ -19,13 +20,8 @@ fn calls(hop: &Hop, request: &Request) -> Vec<String> {
         thread::sleep(INTERVAL);
     }
     let log = hop.envoy.log();
-    let name = |line: &str| {
-        let call = ["[host->vm] ", "[vm->host] env.", "[vm->host] wasi_snapshot_preview1."]
-            .iter()
-            .find_map(|direction| line.split_once(direction))?;
-        Some(call.1.split('(').next().unwrap_or_default().to_owned())
-    };
-    log[before..].lines().filter_map(name).filter(|name| name != "proxy_on_memory_allocate").collect()
+    let names = trace::calls(&log[before..]).filter(|name| *name != trace::ALLOCATION);
+    names.map(str::to_owned).collect()
 }
 
 #[test]

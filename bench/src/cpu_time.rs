@@ -1,0 +1,128 @@
+//! CPU time per request of Envoy's worker thread, under load, as the kernel accounts it.
+//!
+//! The chains take turns in one Envoy, so that what disturbs one of them disturbs the one that it is compared with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::group::{Group, REFERENCE, Workload};
+use crate::load::Client;
+use crate::mesh::{Mesh, Modules, requests};
+use crate::statistics::Spread;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// How often each chain has its turn.
+    pub rounds: usize,
+    /// Requests in each turn.
+    pub requests: usize,
+    /// Connections that send them.
+    pub connections: usize,
+}
+
+/// What a chain takes for a request.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CpuTime {
+    /// More than the reference, in microseconds.
+    pub added: Spread,
+    /// In all, in microseconds.
+    pub total: Spread,
+    /// In all, as a multiple of what the native chain takes.
+    pub ratio: Option<Spread>,
+}
+
+/// The turns before the first that counts: V8 has compiled all that is hot, and the caches are full.
+const WARM_UP: usize = 2;
+/// The worker goes on a little after its last response.
+const SETTLE: Duration = Duration::from_millis(5);
+
+/// Measures the chains of a workload, by name.
+pub fn measure(
+    modules: &Modules<'_>,
+    group: &Group,
+    workload: &Workload,
+    effort: Effort,
+) -> Result<BTreeMap<String, CpuTime>> {
+    let mesh = Mesh::start(modules, workload, |envoy| envoy)?;
+    mesh.prove(group, workload)?;
+    let worker = Worker::of(mesh.envoy().pid())?;
+    let requests = requests(group, workload);
+    let chains: Vec<_> = workload.chain_names().collect();
+    let clients = chains.iter().map(|chain| Client::open(mesh.addr(chain)?, effort.connections));
+    let mut clients = clients.collect::<Result<Vec<_>>>()?;
+    let mut taken = vec![Vec::new(); chains.len()];
+    for round in 0..WARM_UP + effort.rounds {
+        for turn in 0..chains.len() {
+            // Another one begins each round, so that none always comes after the same other one.
+            let place = (round + turn) % chains.len();
+            let requests = requests.take(effort.requests);
+            let before = worker.cpu_time()?;
+            clients[place].send(&requests).with_context(|| format!("the chain {:?}", chains[place]))?;
+            thread::sleep(SETTLE);
+            let nanoseconds = worker.cpu_time()? - before;
+            if round >= WARM_UP {
+                taken[place].push(nanoseconds as f64 / 1000.0 / effort.requests as f64);
+            }
+        }
+    }
+    let of = |name: &str| chains.iter().position(|chain| *chain == name).map(|place| &taken[place]);
+    let reference = of(REFERENCE).context("there is no reference")?;
+    let native = workload.native.as_deref().and_then(of);
+    let mut measured = BTreeMap::new();
+    for (chain, taken) in chains.iter().zip(&taken) {
+        let figures = (|| {
+            Some(CpuTime {
+                added: Spread::of_pairs(taken, reference, |chain, reference| chain - reference)?,
+                total: Spread::of(taken.iter().copied())?,
+                ratio: native.and_then(|native| Spread::of_pairs(taken, native, |chain, native| chain / native)),
+            })
+        })();
+        measured.insert((*chain).to_owned(), figures.context("nothing was measured: there has to be a round")?);
+    }
+    Ok(measured)
+}
+
+/// Envoy's only worker thread.
+struct Worker(PathBuf);
+
+impl Worker {
+    fn of(process: u32) -> Result<Self> {
+        let tasks = PathBuf::from(format!("/proc/{process}/task"));
+        for task in fs::read_dir(&tasks).with_context(|| format!("reading {}", tasks.display()))? {
+            let task = task?.path();
+            if fs::read_to_string(task.join("comm"))?.starts_with("wrk:worker_") {
+                return Ok(Self(task.join("schedstat")));
+            }
+        }
+        anyhow::bail!("Envoy has no thread of the name wrk:worker_0")
+    }
+
+    /// For how many nanoseconds it has run.
+    fn cpu_time(&self) -> Result<u64> {
+        let text = fs::read_to_string(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
+        running_time(&text).with_context(|| format!("{} has no time: {text:?}", self.0.display()))
+    }
+}
+
+/// The first of three numbers: time on the CPU, time that it waited for it, time slices.
+fn running_time(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_on_the_cpu_is_the_first_number_of_schedstat() {
+        assert_eq!(running_time("123456789 42 7\n"), Some(123_456_789));
+        assert_eq!(running_time(""), None);
+    }
+}

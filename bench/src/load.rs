@@ -1,0 +1,123 @@
+//! The load: an exact number of requests over kept connections, each of which has to be answered as the upstream does.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use palisade_issuer::Issuer;
+use palisade_testbed::Request;
+use palisade_testbed::http1::Connection;
+use serde_json::json;
+
+use crate::group::Token;
+
+/// What the upstream answers: nothing that a filter makes.
+pub(crate) const BODY: &str = "the upstream's own answer";
+
+/// Under valgrind, a first request may take long.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The requests of a workload, with a token each where it has some.
+pub struct Requests {
+    request: Request,
+    tokens: Option<Tokens>,
+}
+
+struct Tokens {
+    issuer: Issuer,
+    token: Token,
+    /// What no other run has.
+    run: u128,
+    count: Cell<u64>,
+}
+
+/// Connections to one chain.
+#[derive(Debug)]
+pub(crate) struct Client {
+    connections: Vec<Connection>,
+}
+
+// === impl Requests ===
+
+impl Requests {
+    pub(crate) fn new(request: Request, token: Option<Token>) -> Self {
+        Self { request, tokens: token.map(Tokens::new) }
+    }
+
+    /// The next requests.
+    pub(crate) fn take(&self, count: usize) -> Vec<Request> {
+        let request = || match &self.tokens {
+            Some(tokens) => self.request.clone().header("authorization", format!("Bearer {}", tokens.next())),
+            None => self.request.clone(),
+        };
+        std::iter::repeat_with(request).take(count).collect()
+    }
+}
+
+// === impl Tokens ===
+
+impl Tokens {
+    fn new(token: Token) -> Self {
+        let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        Self { issuer: Issuer::new(), token, run, count: Cell::new(0) }
+    }
+
+    fn next(&self) -> String {
+        if self.token.fresh {
+            self.count.set(self.count.get() + 1);
+        }
+        let algorithm = &self.token.algorithm;
+        let claims = json!({
+            "iss": "https://idp.example",
+            "aud": ["shop"],
+            "sub": "b3f1c2d4-6a7e-4f60-9d0b-1f2e3d4c5b6a",
+            "iat": 1_767_225_600,
+            "exp": 4_102_444_800_u64,
+            "jti": format!("{:x}-{:08x}", self.run, self.count.get()),
+            "scope": "orders:read orders:write",
+            "plan": {"tier": "vip"},
+            "email": "alice@shop.example",
+        });
+        self.issuer.token(algorithm, &json!({"alg": algorithm, "typ": "JWT", "kid": algorithm}), &claims)
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn open(addr: SocketAddr, connections: usize) -> Result<Self> {
+        let open = || {
+            let mut connection = Connection::open(addr)?;
+            connection.set_timeout(TIMEOUT)?;
+            Ok(connection)
+        };
+        Ok(Self { connections: std::iter::repeat_with(open).take(connections).collect::<Result<_>>()? })
+    }
+
+    /// Sends all the requests, each connection its share, one after the other.
+    pub(crate) fn send(&mut self, requests: &[Request]) -> Result<()> {
+        let share = requests.len().div_ceil(self.connections.len()).max(1);
+        let answered = thread::scope(|scope| {
+            let shares = self.connections.iter_mut().zip(requests.chunks(share));
+            let senders: Vec<_> =
+                shares.map(|(connection, share)| scope.spawn(|| exchange(connection, share))).collect();
+            let ends = senders.into_iter().map(|sender| sender.join().map_err(|_| anyhow!("a sender panicked"))?);
+            ends.sum::<Result<usize>>()
+        })?;
+        ensure!(answered == requests.len(), "{answered} of {} requests were answered", requests.len());
+        Ok(())
+    }
+}
+
+fn exchange(connection: &mut Connection, requests: &[Request]) -> Result<usize> {
+    for request in requests {
+        let response = connection.exchange(request).context("a request of the load")?;
+        ensure!(
+            response.status == 200 && response.body == BODY.as_bytes(),
+            "a request was answered otherwise than by the upstream: {response:?}"
+        );
+    }
+    Ok(requests.len())
+}

@@ -1,0 +1,81 @@
+//! The mesh of a workload: an upstream, and an Envoy with one worker thread and a listener for each chain.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use palisade_testbed::envoy::Builder;
+use palisade_testbed::{Answer, Envoy, Request, Upstream, http1};
+
+pub use crate::bootstrap::Modules;
+use crate::bootstrap::UPSTREAM;
+use crate::group::{Group, REFERENCE, Workload};
+use crate::load::{BODY, Requests};
+
+/// The path of all requests.
+const PATH: &str = "/api/orders?page=2";
+
+/// The requests that the upstream remembers: more than come at once.
+const MEMORY: usize = 64;
+
+/// A running mesh.
+#[derive(Debug)]
+pub struct Mesh {
+    envoy: Envoy,
+    // Dropped after Envoy.
+    _upstream: Upstream,
+}
+
+impl Mesh {
+    /// Starts the mesh of a workload; `edit` says more about how Envoy is started.
+    pub fn start(modules: &Modules<'_>, workload: &Workload, edit: impl FnOnce(Builder) -> Builder) -> Result<Self> {
+        let upstream = Upstream::start()?;
+        upstream.keep(MEMORY);
+        let path = PATH.split('?').next().unwrap_or_default();
+        upstream.on(path, Answer::default().header("content-type", "text/plain").body(BODY));
+        let builder = Envoy::from_value(modules.bootstrap(workload)?).cluster(UPSTREAM, upstream.addr())?;
+        let envoy = edit(builder.concurrency(1)).start()?;
+        Ok(Self { envoy, _upstream: upstream })
+    }
+
+    /// Envoy.
+    pub fn envoy(&self) -> &Envoy {
+        &self.envoy
+    }
+
+    /// Where requests to a chain go.
+    pub fn addr(&self, chain: &str) -> Result<SocketAddr> {
+        self.envoy.addr(chain)
+    }
+
+    /// Proves that the filters are at work: what a chain answers to a request that lacks what they look for.
+    pub fn prove(&self, group: &Group, workload: &Workload) -> Result<()> {
+        let Some(expected) = workload.without else { return Ok(()) };
+        let request = common_request(group);
+        for chain in workload.chain_names().filter(|chain| *chain != REFERENCE) {
+            let mut connection = http1::Connection::open(self.addr(chain)?)?;
+            connection.set_timeout(Duration::from_secs(60))?;
+            let status = connection.exchange(&request).with_context(|| format!("the chain {chain:?}"))?.status;
+            ensure!(
+                status == expected,
+                "the chain {chain:?} answers {status}, not {expected}, to a request without the headers of its workload"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The requests of a workload.
+pub fn requests(group: &Group, workload: &Workload) -> Requests {
+    let request = with_headers(common_request(group), &workload.headers);
+    Requests::new(request, workload.token.clone())
+}
+
+fn common_request(group: &Group) -> Request {
+    with_headers(Request::get(PATH), &group.headers)
+}
+
+fn with_headers(request: Request, headers: &[BTreeMap<String, String>]) -> Request {
+    headers.iter().flatten().fold(request, |request, (name, value)| request.header(name, value))
+}
