@@ -1,51 +1,55 @@
 //! The bootstrap of a workload: a listener for each chain, all of which lead to one upstream.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use palisade::build::{Source, Workspace, build};
 use palisade::lock::Lock;
 use palisade_testbed::checkout;
 use palisade_testbed::envoy::config::capabilities_mut;
 use serde_json::{Map, Value, json};
 
-use crate::group::{Chain, Filter, Module, REFERENCE, Workload};
+use crate::group::{self, Chain, Filter, Module, REFERENCE};
 
 /// The cluster of the upstream, whose address is still to be set.
 pub(crate) const UPSTREAM: &str = "upstream";
 
-/// Where the modules are, verified against their lock.
+/// The modules of workloads, by name: each file, and what the build says about it.
 #[derive(Debug)]
-pub struct Modules<'a> {
-    folder: &'a Path,
-    lock: Lock,
-}
+pub struct Modules(BTreeMap<String, (PathBuf, palisade::lock::Module)>);
 
-impl<'a> Modules<'a> {
-    /// Those of a folder that `cargo palisade build` has written.
-    pub fn read(folder: &'a Path) -> Result<Self> {
+impl Modules {
+    /// Finds the modules of these workloads in a folder that `cargo palisade build` has written; a guest of
+    /// `tests/guests/` that is not there is built.
+    pub fn find<'w>(folder: &Path, workloads: impl IntoIterator<Item = &'w group::Workload>) -> Result<Self> {
         let lock = Lock::read_verified(folder).with_context(|| format!("the modules in {}", folder.display()))?;
-        Ok(Self { folder, lock })
-    }
-
-    /// The modules of these workloads, as the lock describes them.
-    pub fn of<'w>(&self, workloads: impl IntoIterator<Item = &'w Workload>) -> Result<Vec<&palisade::lock::Module>> {
         let chains = workloads.into_iter().flat_map(|workload| &workload.chains);
-        let names: BTreeSet<_> = chains.flat_map(Chain::modules).map(|module| module.module.as_str()).collect();
-        names.into_iter().map(|name| self.find(name)).collect()
+        let mut found = BTreeMap::new();
+        for Module { module: name, .. } in chains.flat_map(Chain::modules) {
+            if found.contains_key(name) {
+                continue;
+            }
+            let (folder, module) = match lock.module(name) {
+                Some(module) => (folder.to_path_buf(), module.clone()),
+                None => guest(name).with_context(|| format!("{} has no module {name:?}", folder.display()))?,
+            };
+            let path = folder.join(&module.file);
+            let path = path.canonicalize().with_context(|| format!("finding {}", path.display()))?;
+            found.insert(name.clone(), (path, module));
+        }
+        Ok(Self(found))
     }
 
-    fn find(&self, name: &str) -> Result<&palisade::lock::Module> {
-        let known = || self.lock.modules().iter().map(|module| module.name.as_str()).collect::<Vec<_>>().join(", ");
-        let module = self.lock.module(name);
-        module.with_context(|| format!("{} has no module {name:?}, only {}", self.folder.display(), known()))
+    /// What the build says about them.
+    pub fn iter(&self) -> impl Iterator<Item = &palisade::lock::Module> {
+        self.0.values().map(|(_, module)| module)
     }
 
     /// The filter as the shipped configs have it, in a VM of its own.
     fn filter(&self, vm_id: &str, module: &Module) -> Result<Value> {
-        let built = self.find(&module.module)?;
-        let path = self.folder.join(&built.file);
-        let path = path.canonicalize().with_context(|| format!("finding {}", path.display()))?;
+        let found = self.0.get(&module.module);
+        let (path, built) = found.with_context(|| format!("the module {:?} was not looked for", module.module))?;
         let mut plugin = json!({
             "name": module.module,
             "failure_policy": "FAIL_CLOSED",
@@ -75,13 +79,22 @@ impl<'a> Modules<'a> {
     }
 
     /// The bootstrap of a workload.
-    pub(crate) fn bootstrap(&self, workload: &Workload) -> Result<Value> {
+    pub(crate) fn bootstrap(&self, workload: &group::Workload) -> Result<Value> {
         let mut listeners = vec![listener(REFERENCE, Vec::new())];
         for chain in &workload.chains {
             listeners.push(listener(&chain.name, self.chain(chain)?));
         }
         Ok(json!({"static_resources": {"listeners": listeners, "clusters": [cluster()]}}))
     }
+}
+
+/// Builds the guest of this name.
+fn guest(name: &str) -> Result<(PathBuf, palisade::lock::Module)> {
+    let root = checkout::root()?;
+    let out = root.join("target/guests/bench");
+    let source = Source::Guest(root.join("tests/guests").join(name).join("module"));
+    let module = build(&Workspace::find()?, &source, &out)?.into_iter().next();
+    Ok((out, module.context("the build gave no module")?))
 }
 
 fn listener(name: &str, mut filters: Vec<Value>) -> Value {

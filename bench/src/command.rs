@@ -78,15 +78,13 @@ impl Command {
             Some(folder) => folder.clone(),
             None => checkout::root()?.join("dist"),
         };
-        let modules = Modules::read(&folder)?;
-        let loaded = modules.of(selected.iter().map(|(_, workload)| *workload))?;
-        let loaded = loaded.into_iter().map(|module| Module {
-            name: module.name.clone(),
-            size: module.size,
-            sha256: module.sha256.clone(),
-        });
+        let modules = Modules::find(&folder, selected.iter().map(|(_, workload)| *workload))?;
         let valgrind = self.takes(Way::Instructions).then(instructions::version).transpose()?;
-        let mut report = Report { machine: Machine::here(valgrind)?, modules: loaded.collect(), workloads: Vec::new() };
+        let mut report = Report {
+            machine: Machine::here(valgrind)?,
+            modules: modules.iter().map(Module::of).collect(),
+            workloads: Vec::new(),
+        };
         for (group, workload) in selected {
             let measured = self.measure(&modules, group, workload);
             let measured = measured.with_context(|| format!("{}: {}", group.name, workload.name))?;
@@ -104,7 +102,7 @@ impl Command {
         self.only.is_empty() || self.only.contains(&way)
     }
 
-    fn measure(&self, modules: &Modules<'_>, group: &Group, workload: &Workload) -> Result<Measured> {
+    fn measure(&self, modules: &Modules, group: &Group, workload: &Workload) -> Result<Measured> {
         let mut instructions = Default::default();
         let mut cpu_times = Default::default();
         let mut host_calls = Default::default();

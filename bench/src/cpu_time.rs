@@ -45,13 +45,13 @@ const SETTLE: Duration = Duration::from_millis(5);
 
 /// Measures the chains of a workload, by name.
 pub fn measure(
-    modules: &Modules<'_>,
+    modules: &Modules,
     group: &Group,
     workload: &Workload,
     effort: Effort,
 ) -> Result<BTreeMap<String, CpuTime>> {
     let mesh = Mesh::start(modules, workload, |envoy| envoy)?;
-    mesh.prove(group, workload)?;
+    mesh.check(group, workload)?;
     let worker = Worker::of(mesh.envoy().pid())?;
     let requests = requests(group, workload);
     let chains: Vec<_> = workload.chain_names().collect();

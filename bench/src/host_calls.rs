@@ -28,8 +28,9 @@ const REQUESTS: usize = 100;
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Counts the calls of the chains of a workload, by name; chains without modules have none.
-pub fn count(modules: &Modules<'_>, group: &Group, workload: &Workload) -> Result<BTreeMap<String, HostCalls>> {
+pub fn count(modules: &Modules, group: &Group, workload: &Workload) -> Result<BTreeMap<String, HostCalls>> {
     let mesh = Mesh::start(modules, workload, |envoy| envoy.log_level("wasm", "trace"))?;
+    mesh.check(group, workload)?;
     let requests = requests(group, workload);
     let mut counted = BTreeMap::new();
     for chain in &workload.chains {

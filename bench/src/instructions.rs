@@ -46,7 +46,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// Measures the chains of a workload, by name; `profiles` is where one profile of each is to be kept.
 pub fn measure(
-    modules: &Modules<'_>,
+    modules: &Modules,
     group: &Group,
     workload: &Workload,
     effort: Effort,
@@ -54,7 +54,7 @@ pub fn measure(
 ) -> Result<BTreeMap<String, Instructions>> {
     let callgrind = Callgrind::new()?;
     let mesh = Mesh::start(modules, workload, |envoy| callgrind.run(envoy))?;
-    mesh.prove(group, workload)?;
+    mesh.check(group, workload)?;
     let process = mesh.envoy().pid();
     let requests = requests(group, workload);
     let mut clients = Vec::new();

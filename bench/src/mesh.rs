@@ -11,7 +11,7 @@ use palisade_testbed::{Answer, Envoy, Request, Upstream, http1};
 pub use crate::bootstrap::Modules;
 use crate::bootstrap::UPSTREAM;
 use crate::group::{Group, REFERENCE, Workload};
-use crate::load::{BODY, Requests};
+use crate::load::{BODY, Client, Requests};
 
 /// The path of all requests.
 const PATH: &str = "/api/orders?page=2";
@@ -29,7 +29,7 @@ pub struct Mesh {
 
 impl Mesh {
     /// Starts the mesh of a workload; `edit` says more about how Envoy is started.
-    pub fn start(modules: &Modules<'_>, workload: &Workload, edit: impl FnOnce(Builder) -> Builder) -> Result<Self> {
+    pub fn start(modules: &Modules, workload: &Workload, edit: impl FnOnce(Builder) -> Builder) -> Result<Self> {
         let upstream = Upstream::start()?;
         upstream.keep(MEMORY);
         let path = PATH.split('?').next().unwrap_or_default();
@@ -49,8 +49,18 @@ impl Mesh {
         self.envoy.addr(chain)
     }
 
+    /// Holds all chains to what they should answer.
+    pub fn check(&self, group: &Group, workload: &Workload) -> Result<()> {
+        let requests = requests(group, workload);
+        for chain in workload.chain_names() {
+            let sent = Client::open(self.addr(chain)?, 1).and_then(|mut client| client.send(&requests.take(2)));
+            sent.with_context(|| format!("the chain {chain:?}"))?;
+        }
+        self.prove(group, workload)
+    }
+
     /// Proves that the filters are at work: what a chain answers to a request that lacks what they look for.
-    pub fn prove(&self, group: &Group, workload: &Workload) -> Result<()> {
+    fn prove(&self, group: &Group, workload: &Workload) -> Result<()> {
         let Some(expected) = workload.without else { return Ok(()) };
         let request = common_request(group);
         for chain in workload.chain_names().filter(|chain| *chain != REFERENCE) {

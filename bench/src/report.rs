@@ -107,6 +107,15 @@ fn build(version: &str) -> &str {
     version.split_once("version:").map_or(version, |(_, build)| build).trim()
 }
 
+// === impl Module ===
+
+impl Module {
+    /// As the lock has it.
+    pub fn of(module: &palisade::lock::Module) -> Self {
+        Self { name: module.name.clone(), size: module.size, sha256: module.sha256.clone() }
+    }
+}
+
 // === impl Figures ===
 
 impl Figures {

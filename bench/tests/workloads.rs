@@ -1,0 +1,26 @@
+//! Every workload on real Envoy, with the modules in `dist/`: what is measured has to work.
+
+use std::thread;
+
+use palisade_bench::group::{Group, Workload};
+use palisade_bench::mesh::{Mesh, Modules};
+use palisade_testbed::checkout;
+
+fn check(modules: &Modules, group: &Group, workload: &Workload) {
+    let checked = Mesh::start(modules, workload, |envoy| envoy).and_then(|mesh| mesh.check(group, workload));
+    checked.unwrap_or_else(|error| panic!("{}: {}: {error:#}", group.name, workload.name));
+}
+
+#[test]
+fn envoy_takes_every_chain_which_answers_as_it_should() {
+    let names = Group::names().unwrap();
+    let groups: Vec<_> = names.iter().map(|name| Group::read(name).unwrap()).collect();
+    let dist = checkout::root().unwrap().join("dist");
+    let modules = Modules::find(&dist, groups.iter().flat_map(|group| &group.workloads)).unwrap();
+    thread::scope(|scope| {
+        for group in &groups {
+            let modules = &modules;
+            scope.spawn(move || group.workloads.iter().for_each(|workload| check(modules, group, workload)));
+        }
+    });
+}
