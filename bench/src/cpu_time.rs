@@ -36,6 +36,8 @@ pub struct CpuTime {
     pub total: Spread,
     /// In all, as a multiple of what the native chain takes.
     pub ratio: Option<Spread>,
+    /// More than the reference, as a multiple of what the native chain takes more.
+    pub added_ratio: Option<Spread>,
 }
 
 /// The turns before the first that counts: V8 has compiled all that is hot, and the caches are full.
@@ -75,16 +77,22 @@ pub fn measure(
     let of = |name: &str| chains.iter().position(|chain| *chain == name).map(|place| &taken[place]);
     let reference = of(REFERENCE).context("there is no reference")?;
     let native = workload.native.as_deref().and_then(of);
+    let beyond_reference =
+        |taken: &[f64]| taken.iter().zip(reference).map(|(taken, reference)| taken - reference).collect();
+    let ratio = |taken: &[f64], native: &[f64]| Spread::of_pairs(taken, native, |chain, native| chain / native);
     let mut measured = BTreeMap::new();
     for (chain, taken) in chains.iter().zip(&taken) {
-        let figures = (|| {
-            Some(CpuTime {
-                added: Spread::of_pairs(taken, reference, |chain, reference| chain - reference)?,
-                total: Spread::of(taken.iter().copied())?,
-                ratio: native.and_then(|native| Spread::of_pairs(taken, native, |chain, native| chain / native)),
-            })
-        })();
-        measured.insert((*chain).to_owned(), figures.context("nothing was measured: there has to be a round")?);
+        let added: Vec<f64> = beyond_reference(taken);
+        let total = Spread::of(taken.iter().copied()).zip(Spread::of(added.iter().copied()));
+        let (total, added_time) = total.context("nothing was measured: there has to be a round")?;
+        let ratios = native.filter(|_| *chain != REFERENCE);
+        let figures = CpuTime {
+            added: added_time,
+            total,
+            ratio: ratios.and_then(|native| ratio(taken, native)),
+            added_ratio: ratios.and_then(|native| ratio(&added, &beyond_reference(native))),
+        };
+        measured.insert((*chain).to_owned(), figures);
     }
     Ok(measured)
 }

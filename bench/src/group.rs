@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use palisade_testbed::checkout;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The name of the chain without filters that is a part of every workload.
@@ -89,13 +89,15 @@ pub struct Chain {
 }
 
 /// What a chain may cost.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Goal {
     /// In instructions a request, beyond the reference.
     pub instructions: Option<f64>,
-    /// In CPU time, as a multiple of the whole of the native chain.
+    /// In CPU time, the whole of it as a multiple of the whole of the native chain.
     pub cpu_ratio: Option<f64>,
+    /// In CPU time beyond the reference, as a multiple of the native chain's.
+    pub added_ratio: Option<f64>,
 }
 
 /// A filter of a chain.

@@ -43,7 +43,7 @@ pub fn count(modules: &Modules, group: &Group, workload: &Workload) -> Result<BT
         let before = send(WARM_UP)?;
         send(REQUESTS)?;
         let log = mesh.envoy().log();
-        counted.insert(chain.name.clone(), HostCalls::of(&log[before..], REQUESTS));
+        counted.insert(chain.name.clone(), HostCalls::of(log.get(before..).unwrap_or_default(), REQUESTS));
     }
     Ok(counted)
 }

@@ -86,14 +86,11 @@ pub fn measure(
     let mut measured = BTreeMap::new();
     for chain in workload.chain_names() {
         let compiled = counted[chain].iter().map(|profile| per_request(profile.compiled));
-        let figures = (|| {
-            Some(Instructions {
-                added: Spread::of_pairs(&totals(chain), &reference, |chain, reference| chain - reference)?,
-                total: Spread::of(totals(chain))?.median,
-                compiled: Spread::of(compiled)?.median,
-            })
-        })();
-        measured.insert(chain.to_owned(), figures.context("nothing was measured: there has to be a round")?);
+        let added = Spread::of_pairs(&totals(chain), &reference, |chain, reference| chain - reference);
+        let figures = added.zip(Spread::of(totals(chain))).zip(Spread::of(compiled));
+        let ((added, total), compiled) = figures.context("nothing was measured: there has to be a round")?;
+        let figures = Instructions { added, total: total.median, compiled: compiled.median };
+        measured.insert(chain.to_owned(), figures);
     }
     Ok(measured)
 }

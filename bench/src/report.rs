@@ -12,6 +12,7 @@ use crate::cpu_time::CpuTime;
 use crate::group::Goal;
 use crate::host_calls::HostCalls;
 use crate::instructions::Instructions;
+use crate::statistics::Spread;
 
 /// Everything that one run has measured.
 #[derive(Debug, Serialize)]
@@ -68,10 +69,8 @@ pub struct Measured {
 pub struct Figures {
     /// Its name.
     pub chain: String,
-    /// What it may cost, in instructions.
-    pub goal_instructions: Option<f64>,
-    /// What it may cost, as a multiple of the native chain.
-    pub goal_cpu_ratio: Option<f64>,
+    /// What it may cost.
+    pub goal: Goal,
     /// Where instructions were counted.
     pub instructions: Option<Instructions>,
     /// Where time was measured.
@@ -121,55 +120,72 @@ impl Module {
 impl Figures {
     /// A chain of which nothing is known yet.
     pub fn new(chain: &str, goal: Goal) -> Self {
-        Self {
-            chain: chain.to_owned(),
-            goal_instructions: goal.instructions,
-            goal_cpu_ratio: goal.cpu_ratio,
-            instructions: None,
-            cpu_time: None,
-            host_calls: None,
-        }
+        Self { chain: chain.to_owned(), goal, instructions: None, cpu_time: None, host_calls: None }
     }
 
-    fn cells(&self) -> [String; 8] {
-        let (added, compiled) = self.instructions.map_or_else(Default::default, |counted| {
-            let added = counted.added;
-            let half = (added.high - added.low) / 2.0;
-            (format!("{:.1}k ±{:.1}", added.median / 1e3, half / 1e3), format!("{:.1}k", counted.compiled / 1e3))
-        });
-        let (added_us, total, ratio) = self.cpu_time.map_or_else(Default::default, |taken| {
-            let ratio = taken.ratio.map(|ratio| format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high));
-            (format!("{:.1}", taken.added.median), format!("{:.1}", taken.total.median), ratio.unwrap_or_default())
-        });
-        let instructions = self.goal_instructions.map(|goal| {
-            let missed = self.instructions.is_some_and(|counted| counted.added.median > goal);
-            format!("{:.1}k{}", goal / 1e3, if missed { " missed" } else { "" })
-        });
-        let cpu_ratio = self.goal_cpu_ratio.map(|goal| {
-            let missed = self.cpu_time.and_then(|taken| taken.ratio).is_some_and(|ratio| ratio.median > goal);
-            format!("{goal:.2}{}", if missed { " missed" } else { "" })
-        });
-        let goals = [instructions, cpu_ratio];
-        let [instructions, cpu_ratio] = goals.map(Option::unwrap_or_default);
-        [self.chain.clone(), added, instructions, compiled, added_us, total, ratio, cpu_ratio]
+    fn cells(&self) -> [String; COLUMNS.len()] {
+        let mut cells = COLUMNS.map(|_| String::new());
+        self.chain.clone_into(&mut cells[0]);
+        if let Some(counted) = self.instructions {
+            let half = (counted.added.high - counted.added.low) / 2.0;
+            cells[1] = format!("{:.1}k ±{:.1}", counted.added.median / 1e3, half / 1e3);
+            cells[3] = format!("{:.1}k", counted.compiled / 1e3);
+        }
+        let added = self.instructions.map(|counted| counted.added);
+        cells[2] = verdict(self.goal.instructions, added, |goal| format!("{:.1}k", goal / 1e3));
+        if let Some(taken) = self.cpu_time {
+            cells[4] = format!("{:.1}", taken.added.median);
+            cells[5] = format!("{:.1}", taken.total.median);
+            cells[6] = ratio(taken.added_ratio);
+            cells[8] = ratio(taken.ratio);
+        }
+        let plain = |goal| format!("{goal:.2}");
+        cells[7] = verdict(self.goal.added_ratio, self.cpu_time.and_then(|taken| taken.added_ratio), plain);
+        cells[9] = verdict(self.goal.cpu_ratio, self.cpu_time.and_then(|taken| taken.ratio), plain);
+        cells
     }
 }
 
-const HEAD: [&str; 8] =
-    ["chain", "instr. added", "goal", "compiled", "CPU added us", "CPU us", "ratio to native", "goal"];
+const COLUMNS: [&str; 10] = [
+    "chain",
+    "instr. added",
+    "goal",
+    "compiled",
+    "CPU added us",
+    "CPU us",
+    "added to native",
+    "goal",
+    "all to native",
+    "goal",
+];
+
+fn ratio(spread: Option<Spread>) -> String {
+    spread.map_or_else(String::new, |ratio| format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high))
+}
+
+/// The goal, and whether it is missed.
+fn verdict(goal: Option<f64>, measured: Option<Spread>, show: impl Fn(f64) -> String) -> String {
+    let Some(goal) = goal else { return String::new() };
+    let missed = measured.is_some_and(|measured| measured.median > goal);
+    show(goal) + if missed { " missed" } else { "" }
+}
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.group, self.workload)?;
         let rows: Vec<_> =
-            [HEAD.map(str::to_owned)].into_iter().chain(self.chains.iter().map(Figures::cells)).collect();
-        let widths: Vec<_> = (0..HEAD.len())
-            .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
-            .collect();
+            [COLUMNS.map(str::to_owned)].into_iter().chain(self.chains.iter().map(Figures::cells)).collect();
         for row in &rows {
-            let (name, figures) = (&row[0], row.iter().zip(&widths).skip(1));
-            let figures: Vec<_> = figures.map(|(cell, width)| format!("{cell:>width$}", width = *width)).collect();
-            writeln!(f, "  {name:<width$}  {}", figures.join("  ").trim_end(), width = widths[0])?;
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+                match column {
+                    0 => line += &format!("  {cell:<width$}"),
+                    _ if rows.iter().skip(1).all(|row| row[column].is_empty()) => {}
+                    _ => line += &format!("  {cell:>width$}"),
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
         }
         for figures in &self.chains {
             if let Some(calls) = figures.host_calls.as_ref().filter(|calls| !calls.by_name.is_empty()) {
@@ -190,7 +206,6 @@ impl fmt::Display for HostCalls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statistics::Spread;
 
     fn spread(median: f64) -> Spread {
         Spread { median, low: median - 100.0, high: median + 100.0 }
@@ -198,13 +213,20 @@ mod tests {
 
     #[test]
     fn a_goal_that_is_missed_is_called_so() {
-        let goal = Goal { instructions: Some(9000.0), cpu_ratio: Some(1.1) };
+        let goal = Goal { instructions: Some(9000.0), cpu_ratio: Some(1.1), added_ratio: None };
         let figures = |added| Figures {
             instructions: Some(Instructions { added: spread(added), total: 0.0, compiled: 1000.0 }),
             ..Figures::new("ours", goal)
         };
-        assert_eq!(figures(9000.0).cells(), ["ours", "9.0k ±0.1", "9.0k", "1.0k", "", "", "", "1.10"]);
+        assert_eq!(figures(9000.0).cells(), ["ours", "9.0k ±0.1", "9.0k", "1.0k", "", "", "", "", "", "1.10"]);
         assert_eq!(figures(9100.0).cells()[2], "9.0k missed");
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_column() {
+        let chains = vec![Figures::new("ours", Goal { instructions: Some(9000.0), ..Goal::default() })];
+        let measured = Measured { group: "g".to_owned(), workload: "w".to_owned(), native: None, chains };
+        assert_eq!(measured.to_string(), "g: w\n  chain  goal\n  ours   9.0k\n");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::thread;
 
+use anyhow::{Context, Result};
 use palisade_bench::group::{Group, Workload};
 use palisade_bench::mesh::{Mesh, Modules};
 use palisade_testbed::checkout;
 
-fn check(modules: &Modules, group: &Group, workload: &Workload) {
+fn check(modules: &Modules, group: &Group, workload: &Workload) -> Result<()> {
     let checked = Mesh::start(modules, workload, |envoy| envoy).and_then(|mesh| mesh.check(group, workload));
-    checked.unwrap_or_else(|error| panic!("{}: {}: {error:#}", group.name, workload.name));
+    checked.with_context(|| format!("{}: {}", group.name, workload.name))
 }
 
 #[test]
@@ -20,7 +21,11 @@ fn envoy_takes_every_chain_which_answers_as_it_should() {
     thread::scope(|scope| {
         for group in &groups {
             let modules = &modules;
-            scope.spawn(move || group.workloads.iter().for_each(|workload| check(modules, group, workload)));
+            scope.spawn(move || {
+                for workload in &group.workloads {
+                    check(modules, group, workload).unwrap();
+                }
+            });
         }
     });
 }
