@@ -49,6 +49,29 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Puts a field that may be left out in the place of a default. False says that it was refused.
+    ///
+    /// For objects with many fields: their reader is compiled once for each type of field, not for each field.
+    #[inline(never)]
+    pub fn set<T>(&mut self, name: &'static str, slot: &mut T, read: Reader<T>) -> bool {
+        match self.optional_with(name, read) {
+            Some(Some(value)) => *slot = value,
+            Some(None) => {}
+            None => return false,
+        }
+        true
+    }
+
+    /// The same of a field that must be there.
+    pub fn set_required<T>(&mut self, name: &'static str, slot: &mut T, read: Reader<T>) -> bool {
+        let is_there = self.fields.contains_key(name);
+        let is_set = self.set(name, slot, read);
+        if !is_there {
+            self.report_missing(name);
+        }
+        is_there && is_set
+    }
+
     /// The one field of several that must be there, read by the function beside its name.
     pub fn exactly_one<T, const N: usize>(&mut self, readers: &[(&'static str, Reader<T>); N]) -> Option<T> {
         let names = readers.each_ref().map(|(name, _)| *name);

@@ -21,7 +21,9 @@ const MAX_NAME: usize = 128;
 /// made of its name: a config can be checked where its secrets are not known.
 ///
 /// It shows in no error and in no `Debug`, and is overwritten when it is dropped. The config that holds it as text is not:
-/// who may read Envoy's memory or its `/config_dump` can read that, so prefer `env` with `host_env_keys`.
+/// who may read Envoy's memory or its `/config_dump` can read that, so prefer `env` with `host_env_keys`. The default is
+/// empty: the place of one that is still to be read.
+#[derive(Default)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
