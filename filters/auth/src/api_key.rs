@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use palisade_sdk::{
     Plugin,
-    config::{ConfigErrors, FromFields, Node, Object},
+    config::{ConfigErrors, FromConfig, FromFields, Node, Object},
     matching::Field,
-    random::{Seed, SeededMap},
+    random::Seed,
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
     method::{Attempt, Identity, Refusal},
     request::{Head, Removal, Sources},
+    table::Table,
 };
 
 mod date;
@@ -48,7 +49,7 @@ struct Client {
 pub struct ApiKey {
     from: Sources,
     /// Looked up by a digest that no client can aim at: the time that a look-up takes tells nothing of a key.
-    clients: SeededMap<KeyDigest, Client>,
+    clients: Table<Client>,
     hide_credentials: bool,
 }
 
@@ -66,10 +67,8 @@ impl ApiKey {
     }
 
     fn seeded(config: ApiKeyConfig, seed: Seed) -> Self {
-        let ApiKeyConfig { from, clients: known, hide_credentials } = config;
-        let mut clients = SeededMap::with_hasher(seed);
-        clients.extend(known);
-        Self { from, clients, hide_credentials }
+        let ApiKeyConfig { from, clients, hide_credentials } = config;
+        Self { from, clients: Table::new(clients, seed), hide_credentials }
     }
 
     /// Looks for a key in the request.
@@ -132,21 +131,11 @@ impl ApiKeyConfig {
 
 impl FromFields for ApiKeyConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let from = object.required("from");
-        let mut clients: Vec<(KeyDigest, Client)> = Vec::new();
-        let listed = object.required_with("clients", |node| {
-            node.non_empty_list(|node| {
-                let (digest, client) = node.object(client)?;
-                if clients.iter().any(|(known, _)| *known == digest) {
-                    return node.error("has the key of an earlier client");
-                }
-                clients.push((digest, client));
-                Some(())
-            })
-        });
-        let hide_credentials = object.optional("hide_credentials");
-        let (from, hide_credentials) = (from?, hide_credentials?.unwrap_or_default());
-        listed.map(|_| Self { from, clients, hide_credentials })
+        let mut config = Self { from: Sources::bearer(), clients: Vec::new(), hide_credentials: false };
+        let is_valid = object.set_required("from", &mut config.from, Sources::from_config)
+            & object.set_required("clients", &mut config.clients, clients)
+            & object.set("hide_credentials", &mut config.hide_credentials, bool::from_config);
+        is_valid.then_some(config)
     }
 }
 
@@ -158,11 +147,26 @@ impl fmt::Debug for ApiKeyConfig {
     }
 }
 
+/// Each with a key of its own.
+fn clients(node: Node<'_>) -> Option<Vec<(KeyDigest, Client)>> {
+    let mut clients: Vec<(KeyDigest, Client)> = Vec::new();
+    node.non_empty_list(|node| {
+        let (digest, client) = node.object(client)?;
+        if clients.iter().any(|(known, _)| *known == digest) {
+            return node.error("has the key of an earlier client");
+        }
+        clients.push((digest, client));
+        Some(())
+    })?;
+    Some(clients)
+}
+
 fn client(object: &mut Object<'_>) -> Option<(KeyDigest, Client)> {
-    let id = object.required_with("id", id);
-    let digest = object.required_with("key_sha256", key_digest);
-    let not_after = object.optional_with("not_after", not_after);
-    Some((digest?, Client { id: id?, not_after: not_after? }))
+    let (mut digest, mut client) = (KeyDigest::default(), Client { id: String::new(), not_after: None });
+    let is_valid = object.set_required("id", &mut client.id, id)
+        & object.set_required("key_sha256", &mut digest, key_digest)
+        & object.set("not_after", &mut client.not_after, |node| not_after(node).map(Some));
+    is_valid.then_some((digest, client))
 }
 
 fn id(node: Node<'_>) -> Option<String> {

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use palisade_sdk::{
@@ -17,6 +18,7 @@ use palisade_sdk::{
 };
 
 use crate::{
+    config::realm,
     method::{Attempt, Identity, Refusal},
     request::{Head, Removal},
 };
@@ -175,22 +177,30 @@ impl BasicConfig {
 
 impl FromFields for BasicConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let limits = limits(object);
-        let strict = object.optional("strict").map(Option::unwrap_or_default);
-        let file = object.required_with("users", |node| users(node, limits, strict));
-        let realm = object.optional_with("realm", realm);
-        let hide_credentials = object.optional("hide_credentials");
-        let max_hashes_per_second = object.optional_with("max_hashes_per_second", |node| node.integer(1..=1_000));
-        let max_hash_share = object.optional_with("max_hash_share", share);
-        let cache = object.optional("cache");
-        Some(Self {
-            file: file?,
-            realm: realm?,
-            hide_credentials: hide_credentials?.unwrap_or_default(),
-            max_hashes_per_second: usize::try_from(max_hashes_per_second?.unwrap_or(5)).ok()?,
-            max_hash_share: max_hash_share?.unwrap_or(Percent::whole(10)),
-            cache: cache?.unwrap_or_default(),
-        })
+        let mut config = Self {
+            realm: None,
+            file: Htpasswd::default(),
+            hide_credentials: false,
+            max_hashes_per_second: 5,
+            max_hash_share: Percent::whole(10),
+            cache: Cache::default(),
+        };
+        let mut strict = false;
+        let mut limits = Self::DEFAULT_LIMITS;
+        let limits_are_valid = object.set("max_bcrypt_cost", &mut limits.bcrypt_cost, |node| integer(node, 4..=16))
+            & object
+                .set("max_sha_crypt_rounds", &mut limits.sha_crypt_rounds, |node| integer(node, 1_000..=10_000_000))
+            & object.set("max_argon2_memory", &mut limits.argon2_memory, memory)
+            & object.set("allow_insecure", &mut limits.allow_insecure, bool::from_config)
+            & object.set("strict", &mut strict, bool::from_config);
+        let file = object.required_with("users", |node| users(node, limits_are_valid.then_some((limits, strict))));
+        let is_valid = object.set("realm", &mut config.realm, |node| realm(node).map(Some))
+            & object.set("hide_credentials", &mut config.hide_credentials, bool::from_config)
+            & object.set("max_hashes_per_second", &mut config.max_hashes_per_second, |node| integer(node, 1..=1_000))
+            & object.set("max_hash_share", &mut config.max_hash_share, share)
+            & object.set("cache", &mut config.cache, Cache::from_config);
+        config.file = file?;
+        is_valid.then_some(config)
     }
 }
 
@@ -201,22 +211,8 @@ impl fmt::Debug for BasicConfig {
     }
 }
 
-fn limits(object: &mut Object<'_>) -> Option<HashLimits> {
-    let HashLimits { bcrypt_cost, sha_crypt_rounds, argon2_memory, .. } = BasicConfig::DEFAULT_LIMITS;
-    let max_bcrypt_cost = object.optional_with("max_bcrypt_cost", |node| integer(node, 4, 16));
-    let max_rounds = object.optional_with("max_sha_crypt_rounds", |node| integer(node, 1_000, 10_000_000));
-    let max_memory = object.optional_with("max_argon2_memory", memory);
-    let allow_insecure = object.optional("allow_insecure");
-    Some(HashLimits {
-        bcrypt_cost: max_bcrypt_cost?.unwrap_or(bcrypt_cost),
-        sha_crypt_rounds: max_rounds?.unwrap_or(sha_crypt_rounds),
-        argon2_memory: max_memory?.unwrap_or(argon2_memory),
-        allow_insecure: allow_insecure?.unwrap_or_default(),
-    })
-}
-
-fn integer(node: Node<'_>, first: u32, last: u32) -> Option<u32> {
-    node.integer(first.into()..=last.into()).and_then(|number| number.try_into().ok())
+fn integer<T: TryFrom<u64>>(node: Node<'_>, range: RangeInclusive<u64>) -> Option<T> {
+    node.integer(range)?.try_into().ok()
 }
 
 /// In KiB.
@@ -236,25 +232,15 @@ fn share(node: Node<'_>) -> Option<Percent> {
     }
 }
 
-fn realm(node: Node<'_>) -> Option<String> {
-    const EXPECTED: &str = "a text of visible ASCII without \" and \\";
-    let realm = node.text(EXPECTED)?;
-    let is_plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
-    match !realm.is_empty() && realm.bytes().all(is_plain) {
-        true => Some(realm.to_owned()),
-        false => node.malformed(EXPECTED),
-    }
-}
-
-fn users(node: Node<'_>, limits: Option<HashLimits>, strict: Option<bool>) -> Option<Htpasswd> {
+fn users(node: Node<'_>, reading: Option<(HashLimits, bool)>) -> Option<Htpasswd> {
     node.object(|users| {
         users.required_with("htpasswd", |node| {
-            node.object(|file| file.required_with("inline", |node| htpasswd(node, limits?, strict?)))
+            node.object(|file| file.required_with("inline", |node| htpasswd(node, reading?)))
         })
     })
 }
 
-fn htpasswd(node: Node<'_>, limits: HashLimits, strict: bool) -> Option<Htpasswd> {
+fn htpasswd(node: Node<'_>, (limits, strict): (HashLimits, bool)) -> Option<Htpasswd> {
     let text = Secret::from_config(node)?;
     if cfg!(not(target_arch = "wasm32")) && node.value().is_object() {
         // Outside of a VM no variable has its value.
@@ -282,11 +268,10 @@ impl Default for Cache {
 
 impl FromFields for Cache {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let Self { ttl, entries } = Self::default();
-        let given_ttl = object.optional("ttl");
-        let given_entries = object.optional_with("entries", |node| integer(node, 0, 1_048_576));
-        let entries = given_entries?.map_or(Some(entries), |entries| entries.try_into().ok());
-        Some(Self { ttl: given_ttl?.unwrap_or(ttl), entries: entries? })
+        let mut cache = Self::default();
+        let is_valid = object.set("ttl", &mut cache.ttl, Duration::from_config)
+            & object.set("entries", &mut cache.entries, |node| integer(node, 0..=1_048_576));
+        is_valid.then_some(cache)
     }
 }
 

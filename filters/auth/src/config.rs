@@ -1,6 +1,6 @@
 //! The configuration: types, and how they are read.
 
-use palisade_sdk::config::{FromFields, Node, Object, Rules};
+use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Rules};
 use palisade_sdk::matching::ClientIp;
 
 use crate::methods::Sections;
@@ -35,11 +35,15 @@ impl FromFields for Config {
         let sections = Sections::from_fields(object);
         let rules = Rules::<Policy>::from_fields(object);
         let default = object.required("default");
-        let client_ip = object.optional("client_ip");
-        let ambiguous_paths = object.optional("ambiguous_paths");
-        let bypass_cors_preflight = object.optional("bypass_cors_preflight");
-        let realm = object.optional_with("realm", realm);
-        let expose_reason = object.optional("expose_reason");
+        let mut client_ip = ClientIp::default();
+        let mut ambiguous_paths = AmbiguousPaths::default();
+        let mut bypass_cors_preflight = false;
+        let mut speech = Speech { realm: DEFAULT_REALM.to_owned(), basic_realm: None, expose_reason: false };
+        let is_valid = object.set("client_ip", &mut client_ip, ClientIp::from_config)
+            & object.set("ambiguous_paths", &mut ambiguous_paths, AmbiguousPaths::from_config)
+            & object.set("bypass_cors_preflight", &mut bypass_cors_preflight, bool::from_config)
+            & object.set("realm", &mut speech.realm, realm)
+            & object.set("expose_reason", &mut speech.expose_reason, bool::from_config);
 
         if let Some(sections) = &sections {
             let rules = rules.iter().flat_map(Rules::iter).map(|rule| {
@@ -59,20 +63,10 @@ impl FromFields for Config {
         if rules.iter().flat_map(Rules::iter).any(|rule| rule.label() == NO_RULE) {
             return object.error_at("rules", TAKEN);
         }
-        let sections = sections?;
-        Some(Self {
-            rules: rules?,
-            default: default?,
-            client_ip: client_ip?.unwrap_or_default(),
-            ambiguous_paths: ambiguous_paths?.unwrap_or_default(),
-            bypass_cors_preflight: bypass_cors_preflight?.unwrap_or(false),
-            speech: Speech {
-                realm: realm?.unwrap_or_else(|| DEFAULT_REALM.to_owned()),
-                basic_realm: sections.basic_realm().map(str::to_owned),
-                expose_reason: expose_reason?.unwrap_or(false),
-            },
-            sections,
-        })
+        let (sections, rules, default) = (sections?, rules?, default?);
+        speech.basic_realm = sections.basic_realm().map(str::to_owned);
+        let config = Self { sections, rules, default, client_ip, ambiguous_paths, bypass_cors_preflight, speech };
+        is_valid.then_some(config)
     }
 }
 

@@ -1,7 +1,5 @@
 //! The filter: asks the host for what the rules and methods read, and does to the request what is decided.
 
-use std::collections::BTreeMap;
-
 use palisade_sdk::config::{ConfigErrors, Outcome, Rules};
 use palisade_sdk::exchange::Snapshot;
 use palisade_sdk::matching::{ClientIp, Field, RequestView};
@@ -18,7 +16,7 @@ use crate::method::Method;
 use crate::methods::Methods;
 use crate::policy::{Access, AmbiguousPaths, Policy};
 use crate::reply::{Answer, Speech};
-use crate::request::{Head, Removal};
+use crate::request::{Edits, Head, Removal};
 use crate::seen::{self, Seen, SeenPath};
 
 /// The name of the filter in metrics, and in a route's metadata where that chooses the rule.
@@ -106,7 +104,7 @@ impl Filter for Auth {
         if let Some(path) = forwarded {
             // From here on it is the request's own, for methods and for what is taken out of it.
             snapshot.headers = seen::with_path(&snapshot.headers, &path);
-            changes.insert(":path".to_owned(), Some(path));
+            changes.set(":path".to_owned(), Some(path));
         }
         let Decision { rule, verdict } = self.decide(&request, &snapshot, seen).await?;
         match verdict {
@@ -121,9 +119,11 @@ impl Filter for Auth {
                 self.decisions.increment([rule, "allowed", reason, &method]);
                 self.claims_dropped.add(hand_over.dropped);
                 for (name, value) in removal.iter() {
-                    changes.insert(name.to_owned(), value.map(<[u8]>::to_vec));
+                    changes.set(name.to_owned(), value.map(<[u8]>::to_vec));
                 }
-                changes.extend(hand_over.headers.into_iter().map(|(name, value)| (name, Some(value))));
+                for (name, value) in hand_over.headers {
+                    changes.set(name, Some(value));
+                }
                 if !hand_over.published.is_empty() {
                     request.handle().set_filter_state(FILTER_STATE, &hand_over.published)?;
                 }
@@ -213,23 +213,20 @@ impl Auth {
     }
 
     /// Takes away what a client sent in the name of this filter.
-    fn strip(&self, headers: &HeaderMap) -> BTreeMap<String, Option<Vec<u8>>> {
-        let reserved = headers.iter().filter(|(name, _)| self.reserved.has(name));
-        let stripped: BTreeMap<_, _> =
-            reserved.map(|(name, _)| (String::from_utf8_lossy(name).into_owned(), None)).collect();
-        if !stripped.is_empty() {
+    fn strip(&self, headers: &HeaderMap) -> Edits {
+        let mut edits = Edits::default();
+        for (name, _) in headers.iter().filter(|(name, _)| self.reserved.has(name)) {
+            edits.set(String::from_utf8_lossy(name).into_owned(), None);
+        }
+        if !edits.is_empty() {
             self.headers_stripped.increment();
         }
-        stripped
+        edits
     }
 }
 
 /// Changes headers: to another value, or to none. To add one costs the host less than to replace one that is not there.
-fn apply(
-    request: &mut Request<Auth>,
-    before: &HeaderMap,
-    changes: BTreeMap<String, Option<Vec<u8>>>,
-) -> Result<(), HeaderError> {
+fn apply(request: &mut Request<Auth>, before: &HeaderMap, changes: Edits) -> Result<(), HeaderError> {
     for (name, value) in changes {
         match value {
             Some(value) if before.field(&name) == Field::Absent => request.add_header(&name, value)?,

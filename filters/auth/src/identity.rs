@@ -41,10 +41,11 @@ pub struct ForwardToken {
 #[derive(Clone, Debug)]
 struct ForwardedClaim {
     claim: String,
-    /// The name under which other filters find it.
-    name: String,
+    /// The name under which other filters find it, if that is another.
+    name: Option<String>,
     header: Option<String>,
-    encoding: Encoding,
+    /// As a text where it is left out.
+    encoding: Option<Encoding>,
 }
 
 /// How a claim stands in a header.
@@ -79,13 +80,17 @@ impl Forward {
 
 impl FromFields for Forward {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let claims = object.optional_with("claims", |node| node.non_empty_list(ForwardedClaim::from_config));
-        let forward = Self { claims: claims?.unwrap_or_default(), payload_header: None };
-        forward.is_unambiguous(object).then_some(forward)
+        let mut forward = Self::default();
+        let is_valid = forward.read_claims(object);
+        (is_valid && forward.is_unambiguous(object)).then_some(forward)
     }
 }
 
 impl Forward {
+    fn read_claims(&mut self, object: &mut Object<'_>) -> bool {
+        object.set("claims", &mut self.claims, |node| node.non_empty_list(ForwardedClaim::from_config))
+    }
+
     /// Reports a header that is to hold two values.
     fn is_unambiguous(&self, object: &Object<'_>) -> bool {
         let names: Vec<_> = self.header_names().collect();
@@ -102,12 +107,12 @@ impl Forward {
 
 impl FromFields for ForwardToken {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let forward = Forward::from_fields(object);
-        let payload_header = object.optional_with("payload_header", header_name);
-        let strip_token = object.optional("strip_token");
-        let forward = Forward { payload_header: payload_header?, ..forward? };
-        let strip_token = strip_token?.unwrap_or(false);
-        forward.is_unambiguous(object).then_some(Self { forward, strip_token })
+        let mut token = Self::default();
+        let forward = &mut token.forward;
+        let is_valid = forward.read_claims(object)
+            & object.set("payload_header", &mut forward.payload_header, |node| header_name(node).map(Some))
+            & object.set("strip_token", &mut token.strip_token, bool::from_config);
+        (is_valid && token.forward.is_unambiguous(object)).then_some(token)
     }
 }
 
@@ -115,22 +120,17 @@ impl FromFields for ForwardToken {
 
 impl FromFields for ForwardedClaim {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let claim = object.required_with("claim", claim_name);
-        let header = object.optional_with("header", header_name);
-        let name = object.optional_with("as", |node| names::non_empty(node, "the name for other filters"));
-        let encoding = object.optional_with("encoding", |node| {
-            node.one_of(&[("text", Encoding::Text), ("base64url", Encoding::Base64url)])
-        });
-        let (claim, header, name, encoding) = (claim?, header?, name?, encoding?);
-        if header.is_none() && encoding.is_some() {
+        let mut claim = Self { claim: String::new(), name: None, header: None, encoding: None };
+        let is_valid = object.set_required("claim", &mut claim.claim, claim_name)
+            & object.set("header", &mut claim.header, |node| header_name(node).map(Some))
+            & object.set("as", &mut claim.name, |node| names::non_empty(node, "the name for other filters").map(Some))
+            & object.set("encoding", &mut claim.encoding, |node| {
+                node.one_of(&[("text", Some(Encoding::Text)), ("base64url", Some(Encoding::Base64url))])
+            });
+        if is_valid && claim.header.is_none() && claim.encoding.is_some() {
             return object.error_at("encoding", "belongs to a \"header\" only");
         }
-        Some(Self {
-            name: name.unwrap_or_else(|| claim.clone()),
-            claim,
-            header,
-            encoding: encoding.unwrap_or_default(),
-        })
+        is_valid.then_some(claim)
     }
 }
 
@@ -165,14 +165,15 @@ pub fn hand_over(callers: &[(&Identity, &Forward)]) -> HandOver {
     for (identity, forward) in callers {
         for chosen in &forward.claims {
             let Some(claim) = identity.claim(&chosen.claim).filter(|claim| !claim.is_null()) else { continue };
-            if !published.contains_key(&chosen.name) {
+            let name = chosen.name.as_ref().unwrap_or(&chosen.claim);
+            if !published.contains_key(name) {
                 match claim.to_string().len() <= MAX_VALUE {
-                    true => drop(published.insert(chosen.name.clone(), claim.clone().into_owned())),
+                    true => drop(published.insert(name.clone(), claim.clone().into_owned())),
                     false => hand_over.drop_one(),
                 }
             }
             if let Some(header) = &chosen.header {
-                hand_over.set(header, chosen.encoding.encode(&claim));
+                hand_over.set(header, chosen.encoding.unwrap_or_default().encode(&claim));
             }
         }
         if let Some(header) = &forward.payload_header {

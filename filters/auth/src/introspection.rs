@@ -11,6 +11,7 @@ use palisade_sdk::metrics::Family;
 use palisade_sdk::random::Seed;
 use palisade_sdk::{Answer, CallError, Counter, Filter, Handle, HeaderError, HostError, HttpCall, Plugin, labels, now};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::lru::{Key, Lru};
 use crate::method::{Attempt, Refusal};
@@ -41,7 +42,7 @@ pub const UNAVAILABLE: &str = "introspection_unavailable";
 pub struct Introspection {
     config: IntrospectionConfig,
     /// `Basic` and the client's credentials.
-    authorization: Vec<u8>,
+    authorization: Zeroizing<Vec<u8>>,
     cache: RefCell<Lru<Known>>,
     flights: Flights<Option<Known>>,
     calls: Family<Counter, 1>,
@@ -59,7 +60,7 @@ impl Introspection {
     pub fn new(config: IntrospectionConfig, plugin: &Plugin) -> Result<Self, ConfigErrors> {
         let seed = Seed::new().map_err(|error| ConfigErrors::new(NAME, error.to_string()))?;
         Ok(Self {
-            authorization: authorization(&config.client_id, config.client_secret.expose()),
+            authorization: authorization(&config.client_id, config.client_secret.expose()).into(),
             cache: RefCell::new(Lru::new(config.cache_size, seed)),
             flights: Flights::default(),
             calls: plugin.counters("introspections", labels!["outcome"]),
@@ -152,16 +153,17 @@ impl Introspection {
 
     fn request(&self, call: HttpCall, token: &[u8]) -> Result<HttpCall, HeaderError> {
         let body = [b"token=", form::encoded(token).as_bytes(), b"&token_type_hint=access_token"].concat();
-        Ok(call
-            .header(":method", "POST")?
-            .header(":path", &self.config.path)?
-            .header(":authority", &self.config.authority)?
-            .header("content-type", "application/x-www-form-urlencoded")?
-            .header("accept", "application/json")?
-            .header("authorization", &self.authorization)?
-            .body(body)
-            .timeout(self.config.timeout)
-            .max_body(LONGEST_ANSWER))
+        let authority = self.config.authority.as_ref().unwrap_or(&self.config.cluster);
+        let headers: [(&str, &[u8]); 6] = [
+            (":method", b"POST"),
+            (":path", self.config.path.as_bytes()),
+            (":authority", authority.as_bytes()),
+            ("content-type", b"application/x-www-form-urlencoded"),
+            ("accept", b"application/json"),
+            ("authorization", &self.authorization),
+        ];
+        let call = call.body(body).timeout(self.config.timeout).max_body(LONGEST_ANSWER);
+        headers.into_iter().try_fold(call, |call, (name, value)| call.header(name, value))
     }
 
     fn keep(&self, key: Key, known: &Known) {

@@ -31,6 +31,7 @@ pub mod policy;
 pub mod reply;
 pub mod request;
 mod seen;
+mod table;
 
 pub use filter::Auth;
 

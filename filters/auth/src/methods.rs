@@ -1,8 +1,6 @@
 //! The methods that a configuration sets up: their sections, and how the filter asks them.
 
-use std::collections::BTreeMap;
-
-use palisade_sdk::config::{ConfigErrors, FromFields, Object};
+use palisade_sdk::config::{ConfigErrors, FromConfig, FromFields, Node, Object};
 use palisade_sdk::{Handle, Plugin, Request};
 
 use crate::api_key::{ApiKey, ApiKeyConfig};
@@ -21,10 +19,9 @@ use crate::request::{Head, Removal, Source, Sources};
 mod schema;
 
 /// The sections of the config that are about methods.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sections {
-    /// By their names.
-    jwt: BTreeMap<String, With<ProviderConfig, ForwardToken>>,
+    jwt: Providers<ProviderConfig>,
     basic: Option<With<BasicConfig>>,
     api_key: Option<With<ApiKeyConfig>>,
     hmac: Option<With<HmacConfig>>,
@@ -33,13 +30,16 @@ pub(crate) struct Sections {
 
 /// The methods themselves.
 pub(crate) struct Methods {
-    jwt: BTreeMap<String, With<Provider, ForwardToken>>,
+    jwt: Providers<Provider>,
     key_sets: RemoteKeySets,
     basic: Option<With<Basic>>,
     api_key: Option<With<ApiKey>>,
     hmac: Option<With<Hmac>>,
     introspection: Option<With<Introspection, ForwardToken>>,
 }
+
+/// Providers, or their configs, each with its name.
+type Providers<T> = Vec<(String, With<T, ForwardToken>)>;
 
 /// A method, or its config, and what is handed over of those whom it verifies.
 #[derive(Debug)]
@@ -52,19 +52,20 @@ struct With<T, F = Forward> {
 
 impl FromFields for Sections {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let jwt =
-            object.optional_with("jwt", |node| node.object(|object| object.required_with("providers", providers)));
-        let basic = object.optional("basic");
-        let api_key = object.optional("api_key");
-        let hmac = object.optional("hmac");
-        let introspection = object.optional::<With<IntrospectionConfig, ForwardToken>>("introspection");
-        let (jwt, introspection) = (jwt?.unwrap_or_default(), introspection?);
-        let falls_back =
-            introspection.as_ref().is_some_and(|section| section.method.on_error() == OnError::AllowIfJwtValid);
-        if falls_back && jwt.is_empty() {
+        let mut sections = Self::default();
+        let is_valid = object.set("jwt", &mut sections.jwt, jwt)
+            & object.set("basic", &mut sections.basic, section)
+            & object.set("api_key", &mut sections.api_key, section)
+            & object.set("hmac", &mut sections.hmac, section)
+            & object.set("introspection", &mut sections.introspection, section);
+        if !is_valid {
+            return None;
+        }
+        let introspection = sections.introspection.as_ref();
+        let falls_back = introspection.is_some_and(|section| section.method.on_error() == OnError::AllowIfJwtValid);
+        if falls_back && sections.jwt.is_empty() {
             return object.error_below("introspection.on_error", "there is no section \"jwt\" to fall back on");
         }
-        let sections = Self { jwt, basic: basic?, api_key: api_key?, hmac: hmac?, introspection };
         let credentials = sections.credential_headers();
         match sections.header_names().into_iter().find(|name| credentials.contains(name)) {
             Some(name) => {
@@ -76,12 +77,20 @@ impl FromFields for Sections {
     }
 }
 
+fn jwt(node: Node<'_>) -> Option<Providers<ProviderConfig>> {
+    node.object(|object| object.required_with("providers", providers))
+}
+
+fn section<T: FromConfig>(node: Node<'_>) -> Option<Option<T>> {
+    T::from_config(node).map(Some)
+}
+
 impl Sections {
     /// What a rule asks for that is not there, if so.
     pub(crate) fn missing(&self, method: &Method, allowed: &[String]) -> Option<String> {
         let is_there = match method {
             Method::Jwt(name) if !self.jwt.is_empty() => {
-                let is_provider = self.jwt.contains_key(name);
+                let is_provider = provider(&self.jwt, name).is_some();
                 return (!is_provider).then(|| ["there is no provider \"", name, "\" in \"jwt\""].concat());
             }
             Method::Basic => self.basic.is_some(),
@@ -113,7 +122,7 @@ impl Sections {
             self.hmac.as_ref().map(|with| &with.forward),
             self.introspection.as_ref().map(|with| &with.forward.forward),
         ];
-        let providers = self.jwt.values().map(|with| &with.forward.forward);
+        let providers = self.jwt.iter().map(|(_, with)| &with.forward.forward);
         forwards.into_iter().flatten().chain(providers).flat_map(Forward::header_names).collect()
     }
 
@@ -123,7 +132,7 @@ impl Sections {
             self.api_key.as_ref().map(|with| with.method.sources()),
             self.introspection.as_ref().map(|with| with.method.sources()),
         ];
-        let sources = sources.into_iter().flatten().chain(self.jwt.values().map(|with| with.method.sources()));
+        let sources = sources.into_iter().flatten().chain(self.jwt.iter().map(|(_, with)| with.method.sources()));
         let sources = sources.flat_map(Sources::iter);
         let names = sources.filter_map(|source| match source {
             Source::Header { name, .. } => Some(name.as_str()),
@@ -139,10 +148,10 @@ impl Methods {
     pub(crate) fn new(sections: Sections, plugin: &Plugin) -> Result<Self, ConfigErrors> {
         let Sections { jwt, basic, api_key, hmac, introspection } = sections;
         let mut key_sets = RemoteKeySets::new(plugin.clone());
-        let mut providers = BTreeMap::new();
+        let mut providers = Vec::new();
         for (name, section) in jwt {
             let provider = section.make(|config| Provider::new(&name, config, plugin, &mut key_sets))?;
-            providers.insert(name, provider);
+            providers.push((name, provider));
         }
         Ok(Self {
             jwt: providers,
@@ -164,7 +173,7 @@ impl Methods {
     /// Tries a method.
     pub(crate) async fn attempt(&self, method: &Method, head: Head<'_>, request: &Request<Auth>) -> Attempt {
         let attempt = match method {
-            Method::Jwt(name) => match self.jwt.get(name) {
+            Method::Jwt(name) => match provider(&self.jwt, name) {
                 Some(provider) => Some(provider.method.attempt(head, request.handle()).await),
                 None => None,
             },
@@ -190,7 +199,7 @@ impl Methods {
             matches!(&attempt, Attempt::Refused(refusal) if refusal.reason == introspection::UNAVAILABLE);
         if is_unanswered && introspection.on_error() == OnError::AllowIfJwtValid {
             let token = introspection.sources().read(head);
-            for provider in self.jwt.values().map(|provider| &provider.method) {
+            for provider in self.jwt.iter().map(|(_, provider)| &provider.method) {
                 // This very token, not another one beside it.
                 if provider.sources().read(head) == token
                     && let verified @ Attempt::Verified(_) = provider.attempt(head, request.handle()).await
@@ -205,7 +214,7 @@ impl Methods {
     /// What is handed over of whom a method verifies.
     pub(crate) fn forward(&self, method: &Method) -> Option<&Forward> {
         match method {
-            Method::Jwt(name) => self.jwt.get(name).map(|provider| &provider.forward.forward),
+            Method::Jwt(name) => provider(&self.jwt, name).map(|provider| &provider.forward.forward),
             Method::Basic => self.basic.as_ref().map(|basic| &basic.forward),
             Method::ApiKey => self.api_key.as_ref().map(|api_key| &api_key.forward),
             Method::Hmac => self.hmac.as_ref().map(|hmac| &hmac.forward),
@@ -217,7 +226,7 @@ impl Methods {
     pub(crate) fn strip(&self, method: &Method, head: Head<'_>, removal: &mut Removal) {
         match method {
             Method::Jwt(name) => {
-                let provider = self.jwt.get(name).filter(|provider| provider.forward.strip_token);
+                let provider = provider(&self.jwt, name).filter(|provider| provider.forward.strip_token);
                 provider.iter().for_each(|provider| provider.method.hide(head, removal));
             }
             Method::Basic => self.basic.iter().for_each(|basic| basic.method.hide(head, removal)),
@@ -235,6 +244,10 @@ impl Methods {
 
 const NOT_SET_UP: Refusal = Refusal { status: 500, reason: "not_set_up", error: None, retry_after: None };
 
+fn provider<'p, T>(providers: &'p Providers<T>, name: &str) -> Option<&'p With<T, ForwardToken>> {
+    providers.iter().find(|(known, _)| known == name).map(|(_, provider)| provider)
+}
+
 // === impl With ===
 
 impl<C, F> With<C, F> {
@@ -245,8 +258,9 @@ impl<C, F> With<C, F> {
 
 impl<C: FromFields, F: FromFields + Default> FromFields for With<C, F> {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let mut forward = F::default();
         let method = C::from_fields(object);
-        let forward = object.optional("forward");
-        Some(Self { method: method?, forward: forward?.unwrap_or_default() })
+        let is_valid = object.set("forward", &mut forward, F::from_config);
+        method.filter(|_| is_valid).map(|method| Self { method, forward })
     }
 }

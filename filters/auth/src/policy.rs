@@ -113,7 +113,7 @@ fn is_in(percent: Percent, value: &[u8]) -> bool {
 impl FromFields for Share {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let percent = object.required("percent");
-        let by = object.required_with("by", Selector::from_config);
+        let by = object.required("by");
         Some(Self { percent: percent?, by: by? })
     }
 }

@@ -1,7 +1,6 @@
 //! Request: the head of one request as methods read it, where a credential stands in it, and how it is taken out.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use palisade_sdk::{
     HeaderMap,
@@ -55,11 +54,14 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources(Vec<Source>);
 
+/// What becomes of a request's headers: another value, or none at all.
+#[derive(Default)]
+pub struct Edits(Vec<(String, Option<Vec<u8>>)>);
+
 /// What is taken out of a request before it goes upstream.
 #[derive(Default)]
 pub struct Removal {
-    /// What becomes of headers: another value, or none at all.
-    edits: BTreeMap<String, Option<Vec<u8>>>,
+    edits: Edits,
 }
 
 // === impl Head ===
@@ -273,6 +275,39 @@ impl FromConfig for Sources {
     }
 }
 
+// === impl Edits ===
+
+impl Edits {
+    /// Says what becomes of a header, whatever was said before.
+    pub fn set(&mut self, name: String, value: Option<Vec<u8>>) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// What becomes of a header; the outer `None` says that it stays as it is.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Option<&[u8]>> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_deref())
+    }
+
+    /// Whether everything stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Edits {
+    type Item = (String, Option<Vec<u8>>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 // === impl Removal ===
 
 impl Removal {
@@ -304,19 +339,19 @@ impl Removal {
 
     /// The headers that change: to another value, or to none at all.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
-        self.edits.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+        self.edits.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
     /// A header as it is after what was taken out so far.
     fn current(&self, name: &str, head: Head<'_>, join: fn(&[&[u8]]) -> Vec<u8>) -> Option<Vec<u8>> {
         match self.edits.get(name) {
-            Some(value) => value.clone(),
+            Some(value) => value.map(<[u8]>::to_vec),
             None => Some(join(&head.headers.all(name).collect::<Vec<_>>())),
         }
     }
 
     fn edit(&mut self, name: &str, value: Option<Vec<u8>>) {
-        self.edits.insert(name.to_owned(), value);
+        self.edits.set(name.to_owned(), value);
     }
 }
 

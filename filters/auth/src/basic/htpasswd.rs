@@ -1,14 +1,12 @@
 //! htpasswd: a file of users and hashes, one a line.
 
-use std::collections::BTreeMap;
-
 use super::hash::{Hash, HashLimits, Unusable};
 
 /// The users of a file, and the lines of those that can never log in.
 #[derive(Default)]
 pub struct Htpasswd {
     /// The hash of each user's password.
-    pub users: BTreeMap<String, Hash>,
+    pub users: Vec<(String, Hash)>,
     /// What is wrong with some hashes, by line.
     pub warnings: Vec<String>,
 }
@@ -22,7 +20,9 @@ impl Htpasswd {
     /// Everything that is wrong, by line and without the line's text. A broken hash is an error when `strict` is set, and
     /// otherwise a warning and a user who is never let in.
     pub fn parse(text: &str, limits: &HashLimits, strict: bool) -> Result<Self, Vec<String>> {
-        let mut file = Self { users: BTreeMap::new(), warnings: Vec::new() };
+        let mut file = Self::default();
+        // The places of the users in the order of their names.
+        let mut by_name = Vec::new();
         let mut errors = Vec::new();
         for (number, line) in (1_usize..).zip(text.lines()) {
             let line = line.trim_end();
@@ -48,8 +48,13 @@ impl Htpasswd {
                     continue;
                 }
             };
-            if file.users.insert(user.to_owned(), hash).is_some() {
-                errors.push(report("the user stands in an earlier line already"));
+            let name_at = |place: &usize| file.users.get(*place).map(|(name, _)| name.as_str());
+            match by_name.binary_search_by(|place| name_at(place).cmp(&Some(user))) {
+                Ok(_) => errors.push(report("the user stands in an earlier line already")),
+                Err(order) => {
+                    by_name.insert(order, file.users.len());
+                    file.users.push((user.to_owned(), hash));
+                }
             }
         }
         if file.users.is_empty() && errors.is_empty() {
@@ -87,6 +92,10 @@ mod tests {
         Htpasswd::parse(text, &LIMITS, false).unwrap_or_else(|errors| panic!("{errors:?}"))
     }
 
+    fn hash<'f>(file: &'f Htpasswd, user: &str) -> &'f Hash {
+        &file.users.iter().find(|(known, _)| known == user).unwrap().1
+    }
+
     fn errors(text: &str) -> Vec<String> {
         Htpasswd::parse(text, &LIMITS, false).err().unwrap_or_default()
     }
@@ -95,9 +104,9 @@ mod tests {
     fn each_line_is_a_user_and_a_hash() {
         let text = format!("# staff\r\nalice:{GOOD}\r\n\n  \nb\u{f6}b smith:{GOOD}:a comment\ncarol:{{PLAIN}}a:b  ");
         let file = read(&text);
-        assert_eq!(file.users.keys().collect::<Vec<_>>(), ["alice", "b\u{f6}b smith", "carol"]);
+        assert_eq!(file.users.iter().map(|(user, _)| user).collect::<Vec<_>>(), ["alice", "b\u{f6}b smith", "carol"]);
         for (user, password) in [("alice", "good"), ("b\u{f6}b smith", "good"), ("carol", "a:b")] {
-            assert!(file.users[user].verify(password.as_bytes()), "{user}");
+            assert!(hash(&file, user).verify(password.as_bytes()), "{user}");
         }
         assert!(file.warnings.is_empty());
     }
@@ -106,7 +115,7 @@ mod tests {
     fn a_broken_hash_is_a_user_who_is_never_let_in_or_an_error() {
         let text = format!("alice:$apr1$\nbob:{GOOD}");
         let file = read(&text);
-        assert!(!file.users["alice"].verify(b"good") && !file.users["alice"].verify(b""));
+        assert!([&b"good"[..], b""].iter().all(|password| !hash(&file, "alice").verify(password)));
         assert_eq!(file.warnings.len(), 1);
         assert!(file.warnings[0].starts_with("line 1: $apr1$ wants") && file.warnings[0].ends_with("is never let in"));
         let errors = Htpasswd::parse(&text, &LIMITS, true).err().unwrap();

@@ -4,22 +4,24 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
-use palisade_sdk::random::{Seed, SeededMap};
-use sha2::Sha256;
+use palisade_sdk::random::Seed;
+use sha2::{Digest as _, Sha256};
 
 use super::budget::Budget;
 use super::credential::Credential;
 use super::hash::Hash;
 use crate::lru::{Key, Lru};
+use crate::table::Table;
 
 /// How long a wrong credential is known to be wrong: whoever repeats one costs no hash.
 const WRONG_FOR: Duration = Duration::from_secs(60);
 
 /// The users, and what is known of credentials that were sent.
 pub(crate) struct Verifier {
-    users: SeededMap<Vec<u8>, Hash>,
+    /// By the SHA-256 of the user.
+    hashes: Table<Hash>,
     /// The user whose hash is the dearest. It is computed for users that there are not, too.
-    dearest: Vec<u8>,
+    dearest: Key,
     secret: Key,
     good_for: Duration,
     good: Lru<()>,
@@ -65,17 +67,17 @@ impl Verifier {
         budget: Budget,
         Randomness { secret, seed }: Randomness,
     ) -> Self {
-        let mut known = SeededMap::with_hasher(seed.clone());
-        let mut dearest: (u64, Vec<u8>) = (0, Vec::new());
-        for (user, hash) in users {
-            let user = user.into_bytes();
+        let mut dearest = (0, Key::default());
+        let hashes = users.into_iter().map(|(user, hash)| {
+            let user = digest(user.as_bytes());
             if hash.cost() > dearest.0 {
-                dearest = (hash.cost(), user.clone());
+                dearest = (hash.cost(), user);
             }
-            known.insert(user, hash);
-        }
+            (user, hash)
+        });
+        let hashes = Table::new(hashes, seed.clone());
         let (good, wrong) = (Lru::new(entries, seed.clone()), Lru::new(entries, seed));
-        Self { users: known, dearest: dearest.1, secret, good_for, good, wrong, budget }
+        Self { hashes, dearest: dearest.1, secret, good_for, good, wrong, budget }
     }
 
     /// Says whether a credential is good. `now` reads a clock.
@@ -125,7 +127,7 @@ impl Verifier {
     /// A user's hash, and what is computed beside it: the dearest of all hashes is computed in any case, so that the time
     /// shows neither whether the user exists nor what kind of hash it has.
     fn hashes(&self, user: &[u8]) -> [Option<&Hash>; 2] {
-        let (own, dearest) = (self.users.get(user), self.users.get(&self.dearest));
+        let (own, dearest) = (self.hashes.get(&digest(user)), self.hashes.get(&self.dearest));
         let cost = |hash: Option<&Hash>| hash.map(Hash::cost);
         [own, dearest.filter(|_| cost(own) != cost(dearest))]
     }
@@ -138,6 +140,10 @@ impl Verifier {
             Err(_) => Key::default(),
         }
     }
+}
+
+fn digest(user: &[u8]) -> Key {
+    Sha256::digest(user).into()
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
-use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Reader, Secret, Size};
+use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Secret, Size};
+use zeroize::Zeroizing;
 
 use super::component::is_supported;
 use super::verification::{Key, Verifier};
@@ -34,19 +35,11 @@ pub struct HmacConfig {
     pub(super) replay_cache: usize,
 }
 
-// As pointers: each closure would make a reader of fields of its own.
-const NAME: Reader<String> = name;
-const COMPONENTS: Reader<Vec<String>> = covered;
-const SECONDS: Reader<Duration> = |node| duration(node, Duration::from_secs(1));
-const SOME_TIME: Reader<Duration> = |node| duration(node, Duration::from_millis(1));
-const ANY_TIME: Reader<Duration> = |node| duration(node, Duration::ZERO);
-const BODY: Reader<usize> = max_body;
-const REMEMBERED: Reader<usize> = |node| usize::try_from(node.integer(64..=MOST_REMEMBERED)?).ok();
-
 struct Client {
     id: String,
-    keyid: String,
-    secret: Vec<u8>,
+    /// The id where it is left out.
+    keyid: Option<String>,
+    secret: Zeroizing<Vec<u8>>,
     covered: Option<Vec<String>>,
 }
 
@@ -59,28 +52,32 @@ impl fmt::Debug for HmacConfig {
 
 impl FromFields for HmacConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let clients = object.required_with("clients", clients);
-        let covered = object.optional_with("covered", COMPONENTS);
-        let max_age = object.optional_with("max_age", SECONDS);
-        let clock_skew = object.optional_with("clock_skew", ANY_TIME);
-        let max_body = object.optional_with("max_body", BODY);
-        let body_timeout = object.optional_with("body_timeout", SOME_TIME);
-        let replay_cache = object.optional_with("replay_cache", REMEMBERED);
-        let covered = covered?.unwrap_or_else(|| COVERED.map(str::to_owned).to_vec());
-        let mut keys = Vec::new();
-        for Client { id, keyid, secret, covered: own } in clients? {
-            keys.push((keyid, Key::new(id, own.unwrap_or_else(|| covered.clone()), &secret)?));
-        }
-        Some(Self {
+        let mut clients = Vec::new();
+        let mut covered = COVERED.map(str::to_owned).to_vec();
+        let mut config = Self {
             verifier: Verifier {
-                keys,
-                max_age: max_age?.unwrap_or(Duration::from_secs(300)),
-                clock_skew: clock_skew?.unwrap_or(Duration::from_secs(60)),
+                keys: Vec::new(),
+                max_age: Duration::from_secs(300),
+                clock_skew: Duration::from_secs(60),
             },
-            max_body: max_body?.unwrap_or(1024 * 1024),
-            body_timeout: body_timeout?.unwrap_or(Duration::from_secs(15)),
-            replay_cache: replay_cache?.unwrap_or(65_536),
-        })
+            max_body: 1024 * 1024,
+            body_timeout: Duration::from_secs(15),
+            replay_cache: 65_536,
+        };
+        let is_valid = object.set_required("clients", &mut clients, self::clients)
+            & object.set("covered", &mut covered, self::covered)
+            & object.set("max_age", &mut config.verifier.max_age, |node| duration(node, Duration::from_secs(1)))
+            & object.set("clock_skew", &mut config.verifier.clock_skew, |node| duration(node, Duration::ZERO))
+            & object.set("max_body", &mut config.max_body, max_body)
+            & object.set("body_timeout", &mut config.body_timeout, |node| duration(node, Duration::from_millis(1)))
+            & object.set("replay_cache", &mut config.replay_cache, |node| {
+                usize::try_from(node.integer(64..=MOST_REMEMBERED)?).ok()
+            });
+        for Client { id, keyid, secret, covered: own } in clients {
+            let covered = own.unwrap_or_else(|| covered.clone());
+            config.verifier.keys.push((keyid.unwrap_or_else(|| id.clone()), Key::new(id, covered, &secret)?));
+        }
+        is_valid.then_some(config)
     }
 }
 
@@ -89,22 +86,29 @@ fn clients(node: Node<'_>) -> Option<Vec<Client>> {
     let mut keys = Vec::new();
     node.non_empty_list(|node| {
         let client = Client::from_config(node)?;
-        if keys.contains(&client.keyid) {
+        if keys.iter().any(|known| known == client.keyid()) {
             return node.error("another client in the list has the same keyid");
         }
-        keys.push(client.keyid.clone());
+        keys.push(client.keyid().to_owned());
         Some(client)
     })
 }
 
+impl Client {
+    fn keyid(&self) -> &str {
+        self.keyid.as_ref().unwrap_or(&self.id)
+    }
+}
+
 impl FromFields for Client {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let id = object.required_with("id", NAME);
-        let keyid = object.optional_with("keyid", NAME);
+        let mut client = Self { id: String::new(), keyid: None, secret: Zeroizing::default(), covered: None };
         let secret = object.exactly_one(&[("secret", secret), ("secret_base64", secret_base64)]);
-        let covered = object.optional_with("covered", COMPONENTS);
-        let id = id?;
-        Some(Self { keyid: keyid?.unwrap_or_else(|| id.clone()), id, secret: secret?, covered: covered? })
+        let is_valid = object.set_required("id", &mut client.id, name)
+            & object.set("keyid", &mut client.keyid, |node| name(node).map(Some))
+            & object.set("covered", &mut client.covered, |node| covered(node).map(Some));
+        client.secret = secret?;
+        is_valid.then_some(client)
     }
 }
 
@@ -115,19 +119,19 @@ fn name(node: Node<'_>) -> Option<String> {
     if is_valid { Some(name.to_owned()) } else { node.malformed(EXPECTED) }
 }
 
-fn secret(node: Node<'_>) -> Option<Vec<u8>> {
-    long_enough(node, Secret::from_config(node)?.expose().to_vec())
+fn secret(node: Node<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    long_enough(node, Secret::from_config(node)?.expose().to_vec().into())
 }
 
-fn secret_base64(node: Node<'_>) -> Option<Vec<u8>> {
+fn secret_base64(node: Node<'_>) -> Option<Zeroizing<Vec<u8>>> {
     let secret = Secret::from_config(node)?;
     match str::from_utf8(secret.expose()).map(Base64::decode_vec) {
-        Ok(Ok(secret)) => long_enough(node, secret),
+        Ok(Ok(secret)) => long_enough(node, secret.into()),
         _ => node.error("the secret is not base64 with padding (RFC 4648, section 4)"),
     }
 }
 
-fn long_enough(node: Node<'_>, secret: Vec<u8>) -> Option<Vec<u8>> {
+fn long_enough(node: Node<'_>, secret: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
     match secret.len() {
         ..SHORTEST_SECRET => node.error("the secret has less than 16 bytes; take 32 random ones"),
         _ => Some(secret),

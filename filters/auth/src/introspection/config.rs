@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Reader, Secret, Size};
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Secret, Size};
 
 use crate::request::Sources;
 
@@ -19,7 +19,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct IntrospectionConfig {
     pub(super) cluster: String,
-    pub(super) authority: String,
+    /// The cluster's name where it is left out.
+    pub(super) authority: Option<String>,
     pub(super) path: String,
     pub(super) client_id: String,
     pub(super) client_secret: Secret,
@@ -47,19 +48,6 @@ pub enum OnError {
     AllowIfJwtValid,
 }
 
-// As pointers: each closure would make a reader of fields of its own.
-const CLUSTER: Reader<String> = |node| text(node, "the name of one of Envoy's clusters");
-const AUTHORITY: Reader<String> = authority;
-const PATH: Reader<String> = path;
-const CLIENT: Reader<String> = |node| text(node, "the name of a client");
-const ISSUER: Reader<String> = |node| text(node, "the name of an issuer");
-const AUDIENCES: Reader<Vec<String>> = |node| node.non_empty_list(|node| text(node, "an audience"));
-const SCOPES: Reader<Vec<String>> = scopes;
-const SOME_TIME: Reader<Duration> = |node| duration(node, Duration::from_millis(1));
-const ANY_TIME: Reader<Duration> = |node| duration(node, Duration::ZERO);
-const CACHED: Reader<usize> = |node| usize::try_from(node.integer(1..=MOST_CACHED)?).ok();
-const TOKEN: Reader<usize> = max_token;
-
 impl IntrospectionConfig {
     /// What becomes of a request while the server is unavailable.
     pub fn on_error(&self) -> OnError {
@@ -74,39 +62,42 @@ impl IntrospectionConfig {
 
 impl FromFields for IntrospectionConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let cluster = object.required_with("cluster", CLUSTER);
-        let authority = object.optional_with("authority", AUTHORITY);
-        let path = object.optional_with("path", PATH);
-        let client_id = object.required_with("client_id", CLIENT);
-        let client_secret = object.required("client_secret");
-        let timeout = object.optional_with("timeout", SOME_TIME);
-        let cache = object.optional_with("cache", ANY_TIME);
-        let cache_size = object.optional_with("cache_size", CACHED);
-        let issuer = object.optional_with("issuer", ISSUER);
-        let audiences = object.optional_with("audiences", AUDIENCES);
-        let scopes = object.optional_with("scopes", SCOPES);
-        let clock_skew = object.optional_with("clock_skew", ANY_TIME);
-        let from = object.optional("from");
-        let max_token = object.optional_with("max_token", TOKEN);
-        let on_error = object.optional("on_error");
-        let cluster = cluster?;
-        Some(Self {
-            authority: authority?.unwrap_or_else(|| cluster.clone()),
-            cluster,
-            path: path?.unwrap_or_else(|| "/introspect".to_owned()),
-            client_id: client_id?,
-            client_secret: client_secret?,
-            timeout: timeout?.unwrap_or(Duration::from_secs(1)),
-            cache: cache?.unwrap_or(Duration::from_secs(30)),
-            cache_size: cache_size?.unwrap_or(1024),
-            issuer: issuer?,
-            audiences: audiences?.unwrap_or_default(),
-            scopes: scopes?.unwrap_or_default(),
-            clock_skew: clock_skew?.unwrap_or(Duration::from_secs(60)),
-            from: from?.unwrap_or_else(Sources::bearer),
-            max_token: max_token?.unwrap_or(8 * 1024),
-            on_error: on_error?.unwrap_or(OnError::Refuse),
-        })
+        let mut config = Self {
+            cluster: String::new(),
+            authority: None,
+            path: "/introspect".to_owned(),
+            client_id: String::new(),
+            client_secret: Secret::default(),
+            timeout: Duration::from_secs(1),
+            cache: Duration::from_secs(30),
+            cache_size: 1024,
+            issuer: None,
+            audiences: Vec::new(),
+            scopes: Vec::new(),
+            clock_skew: Duration::from_secs(60),
+            from: Sources::bearer(),
+            max_token: 8 * 1024,
+            on_error: OnError::Refuse,
+        };
+        let is_valid = object
+            .set_required("cluster", &mut config.cluster, |node| text(node, "the name of one of Envoy's clusters"))
+            & object.set("authority", &mut config.authority, |node| authority(node).map(Some))
+            & object.set("path", &mut config.path, path)
+            & object.set_required("client_id", &mut config.client_id, |node| text(node, "the name of a client"))
+            & object.set_required("client_secret", &mut config.client_secret, Secret::from_config)
+            & object.set("timeout", &mut config.timeout, |node| duration(node, Duration::from_millis(1)))
+            & object.set("cache", &mut config.cache, |node| duration(node, Duration::ZERO))
+            & object
+                .set("cache_size", &mut config.cache_size, |node| usize::try_from(node.integer(1..=MOST_CACHED)?).ok())
+            & object.set("issuer", &mut config.issuer, |node| text(node, "the name of an issuer").map(Some))
+            & object
+                .set("audiences", &mut config.audiences, |node| node.non_empty_list(|node| text(node, "an audience")))
+            & object.set("scopes", &mut config.scopes, scopes)
+            & object.set("clock_skew", &mut config.clock_skew, |node| duration(node, Duration::ZERO))
+            & object.set("from", &mut config.from, Sources::from_config)
+            & object.set("max_token", &mut config.max_token, max_token)
+            & object.set("on_error", &mut config.on_error, OnError::from_config);
+        is_valid.then_some(config)
     }
 }
 

@@ -51,22 +51,23 @@ impl RemoteConfig {
 
 impl FromFields for RemoteConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let cluster = object.required_with("cluster", cluster);
-        let path = object.required_with("path", path);
-        let authority = object.optional_with("authority", authority);
-        let refresh = object.optional_with("refresh", |node| duration(node, 1..=86_400, "\"1s\" to \"1d\""));
-        let timeout = object.optional_with("timeout", |node| duration(node, 1..=60, "\"1s\" to \"1m\""));
-        let startup_wait = object.optional_with("startup_wait", |node| duration(node, 0..=30, "\"0s\" to \"30s\""));
-        let stale_ttl = object.optional_with("stale_ttl", |node| duration(node, 0..=2_592_000, "\"0s\" to \"30d\""));
-        Some(Self {
-            cluster: cluster?,
-            path: path?,
-            authority: authority?,
-            refresh: refresh?.unwrap_or(REFRESH),
-            timeout: timeout?.unwrap_or(TIMEOUT),
-            startup_wait: startup_wait?.unwrap_or(STARTUP_WAIT),
-            stale_ttl: stale_ttl?.unwrap_or(STALE_TTL),
-        })
+        let mut config = Self {
+            cluster: String::new(),
+            path: String::new(),
+            authority: None,
+            refresh: REFRESH,
+            timeout: TIMEOUT,
+            startup_wait: STARTUP_WAIT,
+            stale_ttl: STALE_TTL,
+        };
+        let is_valid = object.set_required("cluster", &mut config.cluster, cluster)
+            & object.set_required("path", &mut config.path, path)
+            & object.set("authority", &mut config.authority, |node| authority(node).map(Some))
+            & object.set("refresh", &mut config.refresh, |node| duration(node, 1..=86_400, "\"1s\" to \"1d\""))
+            & object.set("timeout", &mut config.timeout, |node| duration(node, 1..=60, "\"1s\" to \"1m\""))
+            & object.set("startup_wait", &mut config.startup_wait, |node| duration(node, 0..=30, "\"0s\" to \"30s\""))
+            & object.set("stale_ttl", &mut config.stale_ttl, |node| duration(node, 0..=2_592_000, "\"0s\" to \"30d\""));
+        is_valid.then_some(config)
     }
 }
 

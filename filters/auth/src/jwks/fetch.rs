@@ -31,11 +31,13 @@ pub(super) async fn fetch<F: Filter>(
 
 fn call<F: Filter>(handle: &Handle<F>, config: &RemoteConfig) -> Result<HttpCall, HeaderError> {
     let call = handle.http_call(&config.cluster).timeout(config.timeout).max_body(KeySet::LONGEST);
-    let call = call.header(":path", &config.path)?.header("accept", "application/jwk-set+json, application/json")?;
-    match &config.authority {
-        Some(authority) => call.header(":authority", authority),
-        None => Ok(call),
-    }
+    let authority = config.authority.as_ref().unwrap_or(&config.cluster);
+    let headers = [
+        (":path", config.path.as_bytes()),
+        ("accept", b"application/jwk-set+json, application/json"),
+        (":authority", authority.as_bytes()),
+    ];
+    headers.into_iter().try_fold(call, |call, (name, value)| call.header(name, value))
 }
 
 fn judge(outcome: Result<Answer, CallError>) -> Result<(Vec<u8>, KeySet), FetchError> {

@@ -1,6 +1,5 @@
 //! The config of a provider.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,8 +31,8 @@ const LARGEST_CACHE: u64 = 1 << 20;
 const DEFAULT_TTL: Duration = Duration::from_secs(300);
 
 /// The longest token, by default and at most: Envoy takes no more than 60 KiB of headers.
-const DEFAULT_LONGEST: Size = Size::from_bytes(8 * 1024);
-const LONGEST: Size = Size::from_bytes(60 * 1024);
+const DEFAULT_LONGEST: usize = 8 * 1024;
+const LONGEST: u64 = 60 * 1024;
 
 /// Whom the filter takes tokens from, and which.
 #[derive(Clone, Debug)]
@@ -60,11 +59,11 @@ pub enum Keys {
 }
 
 /// Reads the field `providers`: at least one, each under a name that can stand in a metric.
-pub fn providers<T: FromConfig>(node: Node<'_>) -> Option<BTreeMap<String, T>> {
-    let providers = node.map(|name, node| {
+pub fn providers<T: FromConfig>(node: Node<'_>) -> Option<Vec<(String, T)>> {
+    let providers = node.entries(|name, node| {
         let provider = T::from_config(node);
         match is_name(name) {
-            true => provider,
+            true => provider.map(|provider| (name.to_owned(), provider)),
             false => node.error("the name of a provider is 1 to 64 of A-Z, a-z, 0-9, \"_\" and \"-\""),
         }
     })?;
@@ -87,47 +86,45 @@ impl ProviderConfig {
 
 impl FromFields for ProviderConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let requirements = requirements(object);
-        let keys = object.required("jwks");
-        let algorithms = object.optional_with("algorithms", algorithms);
-        let types = object.optional_with("typ", texts);
-        let strict_kid = object.optional("strict_kid");
-        let longest = object.optional_with("max_token", longest);
-        let from = object.optional("from");
-        let cache = object.optional_with("cache", |node| node.object(cache));
-
-        let keys: Keys = keys?;
-        let algorithms = algorithms?.unwrap_or_else(|| DEFAULT_ALGORITHMS.to_vec());
-        keys.check(object, &algorithms)?;
-        let (cache_size, cache_ttl) = cache?.unwrap_or((DEFAULT_CACHE, DEFAULT_TTL));
-        let rules = Rules {
-            algorithms,
-            types: Types::of(types?.unwrap_or_default()),
-            strict_kid: strict_kid?.unwrap_or_default(),
-            longest: longest?.unwrap_or(DEFAULT_LONGEST).bytes().try_into().ok()?,
-            requirements: requirements?,
+        let mut keys = None;
+        let mut from = Sources::bearer();
+        let mut cache = (DEFAULT_CACHE, DEFAULT_TTL);
+        let mut rules = Rules {
+            algorithms: DEFAULT_ALGORITHMS.to_vec(),
+            types: Types::default(),
+            strict_kid: false,
+            longest: DEFAULT_LONGEST,
+            requirements: Requirements {
+                issuer: String::new(),
+                audiences: Vec::new(),
+                lenient_audience: false,
+                require: vec!["exp".to_owned()],
+                clock_skew: DEFAULT_SKEW,
+                max_token_age: None,
+                reject_future_iat: false,
+            },
         };
-        Some(Self { from: from?.unwrap_or_else(Sources::bearer), keys, rules, cache_size, cache_ttl })
+        let requirements = &mut rules.requirements;
+        let is_valid = object.set_required("issuer", &mut requirements.issuer, text)
+            & object.set("audiences", &mut requirements.audiences, texts)
+            & object.set("lenient_audience", &mut requirements.lenient_audience, bool::from_config)
+            & object.set_required("jwks", &mut keys, |node| Keys::from_config(node).map(Some))
+            & object.set("algorithms", &mut rules.algorithms, algorithms)
+            & object.set("typ", &mut rules.types, |node| texts(node).map(Types::of))
+            & object.set("require", &mut requirements.require, |node| node.list(text))
+            & object.set("clock_skew", &mut requirements.clock_skew, Duration::from_config)
+            & object
+                .set("max_token_age", &mut requirements.max_token_age, |node| Duration::from_config(node).map(Some))
+            & object.set("reject_future_iat", &mut requirements.reject_future_iat, bool::from_config)
+            & object.set("strict_kid", &mut rules.strict_kid, bool::from_config)
+            & object.set("max_token", &mut rules.longest, longest)
+            & object.set("from", &mut from, Sources::from_config)
+            & object.set("cache", &mut cache, |node| node.object(self::cache));
+        let keys: Keys = keys.filter(|_| is_valid)?;
+        keys.check(object, &rules.algorithms)?;
+        let (cache_size, cache_ttl) = cache;
+        Some(Self { from, keys, rules, cache_size, cache_ttl })
     }
-}
-
-fn requirements(object: &mut Object<'_>) -> Option<Requirements> {
-    let issuer = object.required_with("issuer", text);
-    let audiences = object.optional_with("audiences", texts);
-    let lenient_audience = object.optional("lenient_audience");
-    let require = object.optional_with("require", |node| node.list(text));
-    let clock_skew = object.optional("clock_skew");
-    let max_token_age = object.optional("max_token_age");
-    let reject_future_iat = object.optional("reject_future_iat");
-    Some(Requirements {
-        issuer: issuer?,
-        audiences: audiences?.unwrap_or_default(),
-        lenient_audience: lenient_audience?.unwrap_or_default(),
-        require: require?.unwrap_or_else(|| vec!["exp".to_owned()]),
-        clock_skew: clock_skew?.unwrap_or(DEFAULT_SKEW),
-        max_token_age: max_token_age?,
-        reject_future_iat: reject_future_iat?.unwrap_or_default(),
-    })
 }
 
 fn algorithms(node: Node<'_>) -> Option<Vec<Algorithm>> {
@@ -143,19 +140,19 @@ fn algorithms(node: Node<'_>) -> Option<Vec<Algorithm>> {
     Some(algorithms)
 }
 
-fn longest(node: Node<'_>) -> Option<Size> {
-    let size = Size::from_config(node)?;
-    match (Size::from_bytes(1)..=LONGEST).contains(&size) {
-        true => Some(size),
+fn longest(node: Node<'_>) -> Option<usize> {
+    let size = Size::from_config(node)?.bytes();
+    match (1..=LONGEST).contains(&size) {
+        true => size.try_into().ok(),
         false => node.error("expected 1B to 60KiB, as much as Envoy takes in headers"),
     }
 }
 
 fn cache(object: &mut Object<'_>) -> Option<(usize, Duration)> {
-    let size = object.optional_with("entries", |node| node.integer(0..=LARGEST_CACHE));
-    let ttl = object.optional("ttl");
-    let size = size?.map_or(Some(DEFAULT_CACHE), |size| size.try_into().ok())?;
-    Some((size, ttl?.unwrap_or(DEFAULT_TTL)))
+    let (mut size, mut ttl) = (DEFAULT_CACHE, DEFAULT_TTL);
+    let is_valid = object.set("entries", &mut size, |node| usize::try_from(node.integer(0..=LARGEST_CACHE)?).ok())
+        & object.set("ttl", &mut ttl, Duration::from_config);
+    is_valid.then_some((size, ttl))
 }
 
 fn texts(node: Node<'_>) -> Option<Vec<String>> {

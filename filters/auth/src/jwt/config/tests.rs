@@ -110,7 +110,7 @@ fn every_mistake_is_reported_at_once() {
 #[test]
 fn providers_have_names_that_metrics_can_bear() {
     fn parse(section: Value) -> Result<Vec<String>, String> {
-        struct Section(BTreeMap<String, ProviderConfig>);
+        struct Section(Vec<(String, ProviderConfig)>);
         impl FromFields for Section {
             fn from_fields(object: &mut Object<'_>) -> Option<Self> {
                 object.required_with("providers", super::providers).map(Self)
@@ -118,7 +118,9 @@ fn providers_have_names_that_metrics_can_bear() {
         }
         let config = json!({"providers": section}).to_string();
         let section: Result<Section, _> = config::parse(config.as_bytes());
-        section.map(|section| section.0.into_keys().collect()).map_err(|errors| errors.to_string())
+        section
+            .map(|section| section.0.into_iter().map(|(name, _)| name).collect())
+            .map_err(|errors| errors.to_string())
     }
     assert_eq!(
         parse(json!({"main": with(json!({})), "b-2_C": with(json!({}))})),
