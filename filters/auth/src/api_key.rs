@@ -1,10 +1,11 @@
 //! API keys: a client is who knows one of the keys whose digests the configuration lists.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use palisade_sdk::{
-    Plugin,
+    HostError, Plugin,
     config::{ConfigErrors, FromConfig, FromFields, Node, Object},
     matching::Field,
     random::Seed,
@@ -15,6 +16,7 @@ use crate::{
     method::{Attempt, Identity, Refusal},
     request::{Head, Removal, Sources},
     table::Table,
+    tag::Tagger,
 };
 
 mod date;
@@ -48,8 +50,9 @@ struct Client {
 /// The method itself.
 pub struct ApiKey {
     from: Sources,
-    /// Looked up by a digest that no client can aim at: the time that a look-up takes tells nothing of a key.
-    clients: Table<Client>,
+    /// By the tags of their keys' digests: the time that a look-up takes tells nothing of a key.
+    clients: Table<(Rc<Identity>, Option<Duration>)>,
+    tagger: Tagger,
     hide_credentials: bool,
 }
 
@@ -62,13 +65,16 @@ impl ApiKey {
     ///
     /// The host gives no randomness.
     pub fn new(config: ApiKeyConfig, _plugin: &Plugin) -> Result<Self, ConfigErrors> {
-        let seed = Seed::new().map_err(|error| ConfigErrors::new(NAME, error.to_string()))?;
-        Ok(Self::seeded(config, seed))
+        let refused = |error: HostError| ConfigErrors::new(NAME, error.to_string());
+        Ok(Self::seeded(config, Seed::new().map_err(refused)?, Tagger::new().map_err(refused)?))
     }
 
-    fn seeded(config: ApiKeyConfig, seed: Seed) -> Self {
+    fn seeded(config: ApiKeyConfig, seed: Seed, tagger: Tagger) -> Self {
         let ApiKeyConfig { from, clients, hide_credentials } = config;
-        Self { from, clients: Table::new(clients, seed), hide_credentials }
+        let known = |(digest, Client { id, not_after }): (KeyDigest, Client)| {
+            (tagger.tag(&digest), (Identity::named(NAME, id), not_after))
+        };
+        Self { from, clients: Table::new(clients.into_iter().map(known), seed), tagger, hide_credentials }
     }
 
     /// Looks for a key in the request.
@@ -86,20 +92,17 @@ impl ApiKey {
             Field::One(key) => key,
         };
         let digest: KeyDigest = Sha256::digest(&key).into();
-        let Some(client) = self.clients.get(&digest) else { return refused(401, "unknown_key") };
-        if let Some(not_after) = client.not_after {
+        let Some((identity, not_after)) = self.clients.get(&self.tagger.tag(&digest)) else {
+            return refused(401, "unknown_key");
+        };
+        if let Some(not_after) = *not_after {
             match now() {
                 Ok(now) if now <= not_after => {}
                 Ok(_) => return refused(401, "expired_key"),
                 Err(_) => return refused(503, "clock_unavailable"),
             }
         }
-        Attempt::Verified(Identity {
-            method: NAME,
-            provider: String::new(),
-            subject: client.id.clone(),
-            claims: serde_json::Map::new(),
-        })
+        Attempt::Verified(identity.clone())
     }
 
     /// Takes the keys out of the request, wherever they may stand, if the configuration wants that.

@@ -14,13 +14,14 @@ use palisade_sdk::{
     labels,
     matching::Field,
     metrics::Family,
-    random::{self, Seed},
+    random::Seed,
 };
 
 use crate::{
     config::realm,
-    method::{Attempt, Identity, Refusal},
+    method::{Attempt, Refusal},
     request::{Head, Removal},
+    tag::Tagger,
 };
 
 mod bcrypt;
@@ -119,12 +120,15 @@ fn attempt<E>(
     let Some(credential) = Credential::parse(authorization.credential) else {
         return (refused(401, "malformed_credential"), None);
     };
-    let Ok(verdict) = verifier.verify(&credential, now) else {
+    let Ok((verdict, identity)) = verifier.verify(&credential, now) else {
         return (refused(503, "clock_unavailable"), None);
     };
     let attempt = match verdict {
-        Verdict::Good(_) => Attempt::Verified(identity(&credential)),
-        Verdict::Wrong(_) => refused(401, "wrong_credential"),
+        Verdict::Good(_) | Verdict::Wrong(_) => match identity {
+            Some(identity) => Attempt::Verified(identity),
+            None => refused(401, "wrong_credential"),
+        },
+        Verdict::Unavailable => refused(503, "hash_unavailable"),
         Verdict::Throttled(wait) => {
             Attempt::Refused(Refusal { status: 429, reason: "hash_budget", error: None, retry_after: Some(wait) })
         }
@@ -137,15 +141,7 @@ fn is_basic(head: Head<'_>) -> bool {
 }
 
 fn randomness() -> Result<Randomness, HostError> {
-    let mut secret = [0; 32];
-    random::fill(&mut secret)?;
-    Ok(Randomness { secret, seed: Seed::new()? })
-}
-
-/// The users of a file are text, so that a credential that is good has one.
-fn identity(credential: &Credential) -> Identity {
-    let subject = String::from_utf8_lossy(credential.user()).into_owned();
-    Identity { method: NAME, provider: String::new(), subject, claims: serde_json::Map::new() }
+    Ok(Randomness { tagger: Tagger::new()?, seed: Seed::new()? })
 }
 
 fn refused(status: u16, reason: &'static str) -> Attempt {
@@ -159,6 +155,7 @@ fn label(verdict: Verdict) -> &'static str {
         Verdict::Wrong(Source::Cache) => "wrong_cached",
         Verdict::Wrong(Source::Hash) => "wrong_hashed",
         Verdict::Throttled(_) => "throttled",
+        Verdict::Unavailable => "unavailable",
     }
 }
 

@@ -212,7 +212,7 @@ impl Tried {
     /// The method that has verified this identity.
     #[must_use]
     pub fn method_of(&self, identity: &Identity) -> Option<&Method> {
-        let is_it = |attempt: &Attempt| matches!(attempt, Attempt::Verified(found) if std::ptr::eq(found, identity));
+        let is_it = |attempt: &Attempt| matches!(attempt, Attempt::Verified(found) if std::ptr::eq(&**found, identity));
         self.iter().find(|(_, attempt)| is_it(attempt)).map(|(method, _)| method)
     }
 

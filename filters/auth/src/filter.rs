@@ -1,5 +1,7 @@
 //! The filter: asks the host for what the rules and methods read, and does to the request what is decided.
 
+use std::rc::Rc;
+
 use palisade_sdk::config::{ConfigErrors, Outcome, Rules};
 use palisade_sdk::exchange::Snapshot;
 use palisade_sdk::matching::{ClientIp, Field, RequestView};
@@ -48,7 +50,7 @@ enum Verdict {
     Pass {
         reason: &'static str,
         method: String,
-        hand_over: HandOver,
+        hand_over: Rc<HandOver>,
         removal: Removal,
     },
     Stop {
@@ -117,12 +119,14 @@ impl Filter for Auth {
             }
             Verdict::Pass { reason, method, hand_over, removal } => {
                 self.decisions.increment([rule, "allowed", reason, &method]);
-                self.claims_dropped.add(hand_over.dropped);
+                if hand_over.dropped > 0 {
+                    self.claims_dropped.add(hand_over.dropped);
+                }
                 for (name, value) in removal.iter() {
                     changes.set(name.to_owned(), value.map(<[u8]>::to_vec));
                 }
-                for (name, value) in hand_over.headers {
-                    changes.set(name, Some(value));
+                for (name, value) in &hand_over.headers {
+                    changes.set(name.clone(), Some(value.clone()));
                 }
                 if !hand_over.published.is_empty() {
                     request.handle().set_filter_state(FILTER_STATE, &hand_over.published)?;
@@ -259,7 +263,7 @@ impl<'r> Decision<'r> {
     }
 
     fn anonymous(rule: &'r str, reason: &'static str) -> Self {
-        let (hand_over, removal) = (HandOver::default(), Removal::default());
+        let (hand_over, removal) = (Rc::default(), Removal::default());
         Self { rule, verdict: Verdict::Pass { reason, method: String::new(), hand_over, removal } }
     }
 }

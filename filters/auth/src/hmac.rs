@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use palisade_sdk::{ExchangeError, Filter, HeaderMap, HostError, Plugin, Request, SharedKey, now};
-use serde_json::Map;
 
 use crate::method::{Attempt, Identity, Refusal};
 
@@ -57,12 +56,7 @@ impl Hmac {
     pub async fn attempt<F: Filter>(&self, request: &Request<F>, headers: &HeaderMap) -> Attempt {
         match self.verify(request, headers).await {
             Ok(None) => Attempt::Absent,
-            Ok(Some(client)) => Attempt::Verified(Identity {
-                method: NAME,
-                provider: String::new(),
-                subject: client.to_owned(),
-                claims: Map::new(),
-            }),
+            Ok(Some(client)) => Attempt::Verified(Identity::named(NAME, client.to_owned())),
             Err(Failure::Refused(refusal)) => Attempt::Refused(refusal),
             Err(Failure::Host(error)) => {
                 request.handle().report(&error);

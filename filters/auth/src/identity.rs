@@ -1,12 +1,14 @@
 //! Hand-over: what the upstream and the other filters learn of a verified caller.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
 use palisade_sdk::matching::names;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::condition::claim_name;
+use crate::json;
 use crate::method::Identity;
 
 #[cfg(feature = "schema")]
@@ -63,7 +65,7 @@ enum Encoding {
 pub struct HandOver {
     /// Headers for the upstream.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// What other filters read, as JSON.
+    /// What other filters read, as JSON; empty where no claim is chosen.
     pub published: Vec<u8>,
     /// How many values were left out, since no header can hold them.
     pub dropped: u32,
@@ -158,7 +160,15 @@ pub struct Reserved {
 
 /// What is handed over of the callers. Where two name the same header or claim, the first counts.
 #[must_use]
-pub fn hand_over(callers: &[(&Identity, &Forward)]) -> HandOver {
+pub fn hand_over(callers: &[(&Identity, &Forward)]) -> Rc<HandOver> {
+    match callers {
+        // Most requests have one caller, who mostly calls again.
+        [(identity, _)] => identity.handed_over.get_or_init(|| Rc::new(merged(callers))).clone(),
+        _ => Rc::new(merged(callers)),
+    }
+}
+
+fn merged(callers: &[(&Identity, &Forward)]) -> HandOver {
     let mut hand_over = HandOver::default();
     let Some((first, _)) = callers.first() else { return hand_over };
     let mut published = Map::new();
@@ -167,7 +177,7 @@ pub fn hand_over(callers: &[(&Identity, &Forward)]) -> HandOver {
             let Some(claim) = identity.claim(&chosen.claim).filter(|claim| !claim.is_null()) else { continue };
             let name = chosen.name.as_ref().unwrap_or(&chosen.claim);
             if !published.contains_key(name) {
-                match claim.to_string().len() <= MAX_VALUE {
+                match json::text(&claim).len() <= MAX_VALUE {
                     true => drop(published.insert(name.clone(), claim.clone().into_owned())),
                     false => hand_over.drop_one(),
                 }
@@ -181,13 +191,14 @@ pub fn hand_over(callers: &[(&Identity, &Forward)]) -> HandOver {
             hand_over.set(header, Encoding::Base64url.encode(&claims));
         }
     }
-    let published = json!({
-        "method": first.method,
-        "provider": first.provider,
-        "subject": first.subject,
-        "claims": published,
-    });
-    hand_over.published = published.to_string().into_bytes();
+    if callers.iter().any(|(_, forward)| !forward.claims.is_empty()) {
+        let mut identity = Map::new();
+        for (name, text) in [("method", first.method), ("provider", &first.provider), ("subject", &first.subject)] {
+            identity.insert(name.to_owned(), text.into());
+        }
+        identity.insert("claims".to_owned(), Value::Object(published));
+        hand_over.published = json::text(&Value::Object(identity)).into_bytes();
+    }
     hand_over
 }
 
@@ -250,7 +261,7 @@ fn is_header_value(value: &[u8]) -> bool {
 /// JSON in which everything beyond ASCII is escaped (RFC 8259, section 7).
 fn ascii_json(value: &Value) -> String {
     let mut ascii = String::new();
-    for char in value.to_string().chars() {
+    for char in json::text(value).chars() {
         match char {
             '\x7f' => ascii.push_str("\\u007f"),
             _ if char.is_ascii() => ascii.push(char),

@@ -10,12 +10,12 @@ use palisade_sdk::matching::Field;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::random::Seed;
 use palisade_sdk::{Answer, CallError, Counter, Filter, Handle, HeaderError, HostError, HttpCall, Plugin, labels, now};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::lru::{Key, Lru};
+use crate::lru::Lru;
 use crate::method::{Attempt, Refusal};
 use crate::request::{Head, Removal, Sources};
+use crate::tag::{Tag, Tagger};
 
 pub mod answer;
 mod config;
@@ -45,6 +45,7 @@ pub struct Introspection {
     authorization: Zeroizing<Vec<u8>>,
     cache: RefCell<Lru<Known>>,
     flights: Flights<Option<Known>>,
+    tagger: Tagger,
     calls: Family<Counter, 1>,
 }
 
@@ -58,11 +59,13 @@ impl Introspection {
     ///
     /// The host has no random source.
     pub fn new(config: IntrospectionConfig, plugin: &Plugin) -> Result<Self, ConfigErrors> {
-        let seed = Seed::new().map_err(|error| ConfigErrors::new(NAME, error.to_string()))?;
+        let refused = |error: HostError| ConfigErrors::new(NAME, error.to_string());
+        let (seed, tagger) = (Seed::new().map_err(refused)?, Tagger::new().map_err(refused)?);
         Ok(Self {
             authorization: authorization(&config.client_id, config.client_secret.expose()).into(),
             cache: RefCell::new(Lru::new(config.cache_size, seed)),
             flights: Flights::default(),
+            tagger,
             calls: plugin.counters("introspections", labels!["outcome"]),
             config,
         })
@@ -106,7 +109,7 @@ impl Introspection {
     }
 
     async fn verify<F: Filter>(&self, token: &[u8], handle: &Handle<F>) -> Result<Attempt, HostError> {
-        let key: Key = Sha256::digest(token).into();
+        let key = self.tagger.tag(token);
         let known = self.cache.borrow_mut().get(&key, now()?).cloned();
         let known = match known {
             Some(known) => Some(known),
@@ -125,7 +128,7 @@ impl Introspection {
     }
 
     /// The server's answer, which is kept as long as it may be; `None` where there is none.
-    async fn ask<F: Filter>(&self, key: Key, token: &[u8], handle: &Handle<F>) -> Option<Known> {
+    async fn ask<F: Filter>(&self, key: Tag, token: &[u8], handle: &Handle<F>) -> Option<Known> {
         match self.call(token, handle).await {
             Ok(known) => {
                 self.calls.increment([if known.is_some() { "active" } else { "inactive" }]);
@@ -166,7 +169,7 @@ impl Introspection {
         headers.into_iter().try_fold(call, |call, (name, value)| call.header(name, value))
     }
 
-    fn keep(&self, key: Key, known: &Known) {
+    fn keep(&self, key: Tag, known: &Known) {
         let Ok(now) = now() else { return };
         let ttl = match known {
             Some(_) => self.config.cache,

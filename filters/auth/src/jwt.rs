@@ -11,7 +11,7 @@ use palisade_sdk::config::ConfigErrors;
 use palisade_sdk::matching::Field;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::random::Seed;
-use palisade_sdk::{Counter, Filter, Handle, Plugin, labels, now, signature};
+use palisade_sdk::{Counter, Filter, Handle, HostError, Plugin, labels, now, signature};
 use serde_json::Value;
 
 use crate::jose::claims::Claims;
@@ -19,12 +19,13 @@ use crate::jose::{Algorithm, Error, Hash, HostSignatures, KeySet};
 use crate::jwks::{RemoteKeySets, RemoteKeys};
 use crate::method::{Attempt, Identity, Refusal};
 use crate::request::{Head, Removal, Sources};
+use crate::tag::Tagger;
 
 mod cache;
 pub mod config;
 mod verification;
 
-pub use cache::Cache;
+pub use cache::{Cache, Good};
 pub use config::{Keys, ProviderConfig};
 pub use verification::{Rules, Verification};
 
@@ -66,7 +67,8 @@ impl Provider {
             let message = [algorithm.name(), ": this host has no working function verify_signature, which it needs"];
             return Err(ConfigErrors::new(&["jwt.providers.", name, ".algorithms"].concat(), message.concat()));
         }
-        let seed = Seed::new().map_err(|error| ConfigErrors::new("", error.to_string()))?;
+        let refused = |error: HostError| ConfigErrors::new("", error.to_string());
+        let (seed, tagger) = (Seed::new().map_err(refused)?, Tagger::new().map_err(refused)?);
         Ok(Self {
             name: name.to_owned(),
             from: config.from,
@@ -75,7 +77,7 @@ impl Provider {
                 Keys::Remote(config) => Source::Remote(remote.add(name, config)),
             },
             verification,
-            cache: RefCell::new(Cache::new(config.cache_size, config.cache_ttl, seed)),
+            cache: RefCell::new(Cache::new(config.cache_size, config.cache_ttl, seed, tagger)),
             signatures: plugin.counters("signatures", labels!["provider", "algorithm", "verified_by"]),
         })
     }
@@ -88,7 +90,7 @@ impl Provider {
             Field::One(token) => token,
         };
         match self.verify(&token, handle).await {
-            Ok(claims) => Attempt::Verified(self.identity(&claims)),
+            Ok(identity) => Attempt::Verified(identity),
             Err(refusal) => Attempt::Refused(refusal),
         }
     }
@@ -106,7 +108,7 @@ impl Provider {
         }
     }
 
-    async fn verify<F: Filter>(&self, token: &[u8], handle: &Handle<F>) -> Result<Rc<Claims>, Refusal> {
+    async fn verify<F: Filter>(&self, token: &[u8], handle: &Handle<F>) -> Result<Rc<Identity>, Refusal> {
         let remote = match &self.keys {
             Source::Inline(keys) => return Ok(self.verify_with(token, keys, 0, read_clock(handle)?)?),
             Source::Remote(remote) => remote,
@@ -130,17 +132,19 @@ impl Provider {
     }
 
     /// Verifies a token with the keys of a generation, unless it is known what comes of that.
-    fn verify_with(&self, token: &[u8], keys: &KeySet, generation: u64, now: Duration) -> Result<Rc<Claims>, Error> {
-        let key = Cache::key(token);
-        if let Some(known) = self.cache.borrow_mut().get(&key, generation, now) {
+    fn verify_with(&self, token: &[u8], keys: &KeySet, generation: u64, now: Duration) -> Result<Rc<Identity>, Error> {
+        let mut cache = self.cache.borrow_mut();
+        let key = cache.key(token);
+        if let Some(known) = cache.get(&key, generation, now) {
             return known;
         }
         let (token, header) = self.verification.read(token)?;
         let signed = self.verification.check_signature(&token, &header, keys);
         self.count(header.algorithm);
-        let verified = signed.and_then(|()| self.verification.check_claims(&token, now)).map(Rc::new);
-        self.cache.borrow_mut().insert(key, generation, now, &verified);
-        verified
+        let verified =
+            signed.and_then(|()| self.verification.check_claims(&token, now)).map(|claims| self.good(claims));
+        cache.insert(key, generation, now, &verified);
+        verified.map(|good| good.identity)
     }
 
     fn count(&self, algorithm: Algorithm) {
@@ -148,9 +152,9 @@ impl Provider {
         self.signatures.increment([self.name.as_str(), algorithm.name(), verified_by]);
     }
 
-    fn identity(&self, claims: &Claims) -> Identity {
-        let subject = claims.all.get("sub").and_then(Value::as_str).unwrap_or_default();
-        Identity { method: "jwt", provider: self.name.clone(), subject: subject.to_owned(), claims: claims.all.clone() }
+    fn good(&self, Claims { all, until }: Claims) -> Good {
+        let subject = all.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Good { identity: Rc::new(Identity::new("jwt", self.name.clone(), subject, all)), until }
     }
 }
 

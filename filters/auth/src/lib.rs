@@ -32,6 +32,7 @@ pub mod reply;
 pub mod request;
 mod seen;
 mod table;
+pub mod tag;
 
 pub use filter::Auth;
 

@@ -1,4 +1,4 @@
-//! LRU: a bounded map of digests to values that expire, which forgets what was not used for longest.
+//! LRU: a bounded map of tags to values that expire, which forgets what was not used for longest.
 //!
 //! Every operation takes constant time. Memory grows with use up to the capacity, then slots are used again.
 
@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use palisade_sdk::random::{Seed, SeededMap};
 
-/// A digest of what is looked up, so that a secret is never a key itself.
-pub type Key = [u8; 32];
+use crate::tag::Tag as Key;
 
 /// The place of no slot.
 const NONE: u32 = u32::MAX;
 
-/// At most so many values, each under a [`Key`] and until a point in time.
+/// At most so many values, each under a [tag](Key) and until a point in time.
 ///
 /// Time is what the host's clock says, as the time since the Unix epoch.
 pub struct Lru<V> {
@@ -167,7 +166,7 @@ mod tests {
     }
 
     fn key(number: u8) -> Key {
-        [number; 32]
+        [number; 16]
     }
 
     #[test]

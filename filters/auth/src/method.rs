@@ -7,10 +7,14 @@
 //! * `attempt(..) -> Attempt`, which is called at most once for each request, and only when a rule asks for it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+use crate::identity::HandOver;
 
 /// A way to prove who is calling, as a rule asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +37,12 @@ pub enum Attempt {
     /// The request has no credential of this kind.
     Absent,
     /// The credential is good.
-    Verified(Identity),
+    Verified(Rc<Identity>),
     /// There is a credential, and it is not good; or it could not be looked at.
     Refused(Refusal),
 }
 
 /// Who is calling, as one method has verified it.
-#[derive(Clone, PartialEq)]
 pub struct Identity {
     /// `jwt`, `basic`, `api_key`, `hmac` or `introspection`.
     pub method: &'static str,
@@ -49,6 +52,8 @@ pub struct Identity {
     pub subject: String,
     /// What else is known of the caller; `sub` need not be repeated.
     pub claims: Map<String, Value>,
+    /// What its method hands over of it, once that was asked for.
+    pub(crate) handed_over: OnceCell<Rc<HandOver>>,
 }
 
 /// Why a credential does not count.
@@ -104,6 +109,23 @@ impl Method {
 // === impl Identity ===
 
 impl Identity {
+    /// Who is calling, as a method has verified it.
+    #[must_use]
+    pub fn new(method: &'static str, provider: String, subject: String, claims: Map<String, Value>) -> Self {
+        Self { method, provider, subject, claims, handed_over: OnceCell::new() }
+    }
+
+    /// Of a method that knows a name and nothing else.
+    #[must_use]
+    pub fn named(method: &'static str, subject: String) -> Rc<Self> {
+        Rc::new(Self::new(method, String::new(), subject, Map::new()))
+    }
+
+    /// The same caller, of whom another method hands over what it chooses.
+    pub(crate) fn anew(&self) -> Rc<Self> {
+        Rc::new(Self::new(self.method, self.provider.clone(), self.subject.clone(), self.claims.clone()))
+    }
+
     /// A claim by its name: a member of the claims, else what a path of members such as `plan.tier` leads to. The subject
     /// is the claim `sub` in any case.
     #[must_use]

@@ -202,9 +202,9 @@ impl Methods {
             for provider in self.jwt.iter().map(|(_, provider)| &provider.method) {
                 // This very token, not another one beside it.
                 if provider.sources().read(head) == token
-                    && let verified @ Attempt::Verified(_) = provider.attempt(head, request.handle()).await
+                    && let Attempt::Verified(identity) = provider.attempt(head, request.handle()).await
                 {
-                    return verified;
+                    return Attempt::Verified(identity.anew());
                 }
             }
         }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use palisade_sdk::{HeaderError, Reply};
-use serde_json::json;
+use serde_json::{Map, Value};
 
 use crate::condition::Condition;
 use crate::expression::{Denial, Tried};
+use crate::json;
 use crate::method::{Attempt, Method, Refusal};
 
 /// How the filter speaks to clients.
@@ -78,11 +79,12 @@ impl Answer {
             }
             .body(reason.unwrap_or_else(|| title(self.status))));
         }
-        let mut problem = json!({"type": "about:blank", "title": title(self.status), "status": self.status});
-        if let (Some(problem), Some(reason)) = (problem.as_object_mut(), reason) {
-            problem.insert("reason".to_owned(), reason.into());
-        }
-        Ok(reply.header("content-type", "application/problem+json")?.body(problem.to_string()))
+        let mut problem = Map::new();
+        problem.insert("type".to_owned(), "about:blank".into());
+        problem.insert("title".to_owned(), title(self.status).into());
+        problem.insert("status".to_owned(), self.status.into());
+        problem.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
+        Ok(reply.header("content-type", "application/problem+json")?.body(json::text(&Value::Object(problem))))
     }
 }
 

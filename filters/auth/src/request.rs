@@ -120,6 +120,10 @@ impl<'r> Head<'r> {
 }
 
 fn has_bare_comma(value: &[u8]) -> bool {
+    // Nearly always; to look at each byte of a token would cost as much as all the rest.
+    if !value.contains(&b',') {
+        return false;
+    }
     let (mut quoted, mut escaped, mut comma_in_quotes) = (false, false, false);
     for byte in value {
         match byte {

@@ -47,7 +47,8 @@ pub fn run(data: &[u8]) {
     let now = Duration::from_secs(1_700_000_000);
     if token.meets(&expected, now).is_ok() {
         assert!(token.expires().is_none_or(|expires| expires + skew >= now), "expired");
-        let claims = token.identity().claims;
+        let identity = token.identity();
+        let claims = &identity.claims;
         assert_eq!(claims.get("iss").and_then(|issuer| issuer.as_str()), Some("idp"));
         assert!(claims.contains_key("aud") && claims.contains_key("scope"));
     }

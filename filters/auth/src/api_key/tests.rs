@@ -18,14 +18,14 @@ fn api_key() -> ApiKey {
     let json = format!(
         r#"{{"from": [{{"header": "x-key"}}, {{"query": "key"}}], "clients": [{FIRST}, {SECOND}], "hide_credentials": true}}"#
     );
-    ApiKey::seeded(read(&json).unwrap(), Seed::from_bytes([1; 16]))
+    ApiKey::seeded(read(&json).unwrap(), Seed::from_bytes([1; 16]), Tagger::with_key([2; 16]))
 }
 
 fn attempt(lines: &[(&str, &str)], now: Result<u64, ()>) -> Result<String, &'static str> {
     let headers = HeaderMap::from_lines(lines.iter().map(|(name, value)| (*name, value.as_bytes())));
     match api_key().attempt_at(Head::new(&headers), || now.map(Duration::from_secs)) {
         Attempt::Absent => Err("absent"),
-        Attempt::Verified(identity) => Ok(identity.subject),
+        Attempt::Verified(identity) => Ok(identity.subject.clone()),
         Attempt::Refused(refusal) => Err(refusal.reason),
     }
 }

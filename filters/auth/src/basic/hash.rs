@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use ::sha_crypt::Params as ShaParams;
-use argon2::{Algorithm, Argon2, Version};
+use argon2::{Algorithm, Argon2, Block, Version};
 use base64ct::{Base64, Encoding};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -121,9 +121,10 @@ impl Hash {
         Ok(Self { kind })
     }
 
-    /// Whether this is a password's hash. The time depends on the hash and on the length of the password.
-    pub fn verify(&self, password: &[u8]) -> bool {
-        match &self.kind {
+    /// Whether this is a password's hash; `None` where there is no memory to compute it. The time depends on the hash and on
+    /// the length of the password.
+    pub fn verify(&self, password: &[u8]) -> Option<bool> {
+        Some(match &self.kind {
             Kind::Plain(digest) => equal(&Sha256::digest(password), digest),
             Kind::DesCrypt { salt, text } => equal(&des_crypt::crypt(password, *salt), text),
             Kind::Sha1(digest) => equal(&Sha1::digest(password), digest),
@@ -135,12 +136,15 @@ impl Hash {
             Kind::Sha256Crypt { params, salt, text, .. } => equal(&sha_crypt::sha256(password, salt, *params), text),
             Kind::Sha512Crypt { params, salt, text, .. } => equal(&sha_crypt::sha512(password, salt, *params), text),
             Kind::Argon2id { version, params, salt, digest } => {
+                // The crate's own allocation would be a trap where there is no memory.
+                let mut memory = blocks(params.block_count())?;
                 let mut computed = vec![0; digest.len()];
                 let argon2 = Argon2::new(Algorithm::Argon2id, *version, params.clone());
-                argon2.hash_password_into(password, salt, &mut computed).is_ok() && equal(&computed, digest)
+                let hashed = argon2.hash_password_into_with_memory(password, salt, &mut computed, &mut memory);
+                hashed.is_ok() && equal(&computed, digest)
             }
             Kind::Broken => false,
-        }
+        })
     }
 
     /// About how many microseconds it costs to verify a password in a module, to tell what is dear from what is not.
@@ -156,6 +160,13 @@ impl Hash {
             Kind::Broken => 0,
         }
     }
+}
+
+fn blocks(count: usize) -> Option<Vec<Block>> {
+    let mut blocks = Vec::new();
+    blocks.try_reserve_exact(count).ok()?;
+    blocks.resize(count, Block::new());
+    Some(blocks)
 }
 
 fn insecure(kind: &str, limits: &HashLimits) -> Result<(), Unusable> {

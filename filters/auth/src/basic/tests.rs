@@ -10,7 +10,7 @@ fn read(json: &str) -> Result<BasicConfig, String> {
 
 fn verifier() -> Verifier {
     let BasicConfig { file, .. } = read(&format!(r#"{{"users": {{"htpasswd": {{"inline": "{GOOD}"}}}}}}"#)).unwrap();
-    let randomness = Randomness { secret: [1; 32], seed: Seed::from_bytes([2; 16]) };
+    let randomness = Randomness { tagger: Tagger::with_key([1; 16]), seed: Seed::from_bytes([2; 16]) };
     Verifier::new(file.users, (Duration::from_secs(300), 8), Budget::new(1, Percent::ALL), randomness)
 }
 
@@ -22,7 +22,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 fn attempts(verifier: &mut Verifier, lines: &[(&str, &str)], now: Result<u64, ()>) -> Result<String, &'static str> {
     match attempt(verifier, Head::new(&headers(lines)), || now.map(Duration::from_secs)).0 {
         Attempt::Absent => Err("absent"),
-        Attempt::Verified(identity) => Ok(identity.subject),
+        Attempt::Verified(identity) => Ok(identity.subject.clone()),
         Attempt::Refused(refusal) => Err(refusal.reason),
     }
 }

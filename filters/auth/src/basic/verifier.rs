@@ -1,38 +1,45 @@
 //! Verifier: says whether a password is a user's, and hashes no more of them than the worker has time for.
 
-use std::hint::black_box;
+use std::rc::Rc;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use palisade_sdk::random::Seed;
-use sha2::{Digest as _, Sha256};
 
+use super::NAME;
 use super::budget::Budget;
 use super::credential::Credential;
 use super::hash::Hash;
-use crate::lru::{Key, Lru};
+use crate::lru::Lru;
+use crate::method::Identity;
 use crate::table::Table;
+use crate::tag::{Tag, Tagger};
 
 /// How long a wrong credential is known to be wrong: whoever repeats one costs no hash.
 const WRONG_FOR: Duration = Duration::from_secs(60);
 
 /// The users, and what is known of credentials that were sent.
 pub(crate) struct Verifier {
-    /// By the SHA-256 of the user.
-    hashes: Table<Hash>,
+    /// By the tags of their names.
+    users: Table<User>,
     /// The user whose hash is the dearest. It is computed for users that there are not, too.
-    dearest: Key,
-    secret: Key,
+    dearest: Tag,
+    tagger: Tagger,
     good_for: Duration,
-    good: Lru<()>,
+    good: Lru<Rc<Identity>>,
     wrong: Lru<()>,
     budget: Budget,
 }
 
+/// A user: who that is, and the hash of the password.
+struct User {
+    identity: Rc<Identity>,
+    hash: Hash,
+}
+
 /// What a verifier draws from a random source.
 pub(crate) struct Randomness {
-    /// The key under which credentials are remembered.
-    pub(crate) secret: Key,
+    /// The tags under which credentials are remembered.
+    pub(crate) tagger: Tagger,
     /// The seed of the maps.
     pub(crate) seed: Seed,
 }
@@ -46,6 +53,8 @@ pub(crate) enum Verdict {
     Wrong(Source),
     /// It is not known yet, and there is no time to hash it before so long.
     Throttled(Duration),
+    /// It is not known yet, and there is no memory to hash it.
+    Unavailable,
 }
 
 /// Where a verdict comes from.
@@ -65,22 +74,22 @@ impl Verifier {
         users: impl IntoIterator<Item = (String, Hash)>,
         (good_for, entries): (Duration, usize),
         budget: Budget,
-        Randomness { secret, seed }: Randomness,
+        Randomness { tagger, seed }: Randomness,
     ) -> Self {
-        let mut dearest = (0, Key::default());
-        let hashes = users.into_iter().map(|(user, hash)| {
-            let user = digest(user.as_bytes());
+        let mut dearest = (0, Tag::default());
+        let users = users.into_iter().map(|(name, hash)| {
+            let tag = tagger.tag(name.as_bytes());
             if hash.cost() > dearest.0 {
-                dearest = (hash.cost(), user);
+                dearest = (hash.cost(), tag);
             }
-            (user, hash)
+            (tag, User { identity: Identity::named(NAME, name), hash })
         });
-        let hashes = Table::new(hashes, seed.clone());
+        let users = Table::new(users, seed.clone());
         let (good, wrong) = (Lru::new(entries, seed.clone()), Lru::new(entries, seed));
-        Self { hashes, dearest: dearest.1, secret, good_for, good, wrong, budget }
+        Self { users, dearest: dearest.1, tagger, good_for, good, wrong, budget }
     }
 
-    /// Says whether a credential is good. `now` reads a clock.
+    /// Says whether a credential is good, and whose it is then. `now` reads a clock.
     ///
     /// # Errors
     ///
@@ -89,61 +98,54 @@ impl Verifier {
         &mut self,
         credential: &Credential,
         now: impl Fn() -> Result<Duration, E>,
-    ) -> Result<Verdict, E> {
+    ) -> Result<(Verdict, Option<Rc<Identity>>), E> {
         let began = now()?;
-        let key = self.key(credential);
-        if self.good.get(&key, began).is_some() {
-            return Ok(Verdict::Good(Source::Cache));
+        let key = self.tagger.tag(credential.text());
+        if let Some(identity) = self.good.get(&key, began) {
+            return Ok((Verdict::Good(Source::Cache), Some(identity.clone())));
         }
         if self.wrong.get(&key, began).is_some() {
-            return Ok(Verdict::Wrong(Source::Cache));
+            return Ok((Verdict::Wrong(Source::Cache), None));
         }
         if let Err(wait) = self.budget.take(began) {
-            return Ok(Verdict::Throttled(wait));
+            return Ok((Verdict::Throttled(wait), None));
         }
-        let is_good = self.hash(credential);
+        let hashed = self.hash(credential);
         let ended = now()?;
         self.budget.spent(ended);
-        Ok(match is_good {
-            true => {
-                self.good.insert(key, (), ended.saturating_add(self.good_for));
-                Verdict::Good(Source::Hash)
+        Ok(match hashed {
+            Some(Some(identity)) => {
+                self.good.insert(key, identity.clone(), ended.saturating_add(self.good_for));
+                (Verdict::Good(Source::Hash), Some(identity))
             }
-            false => {
+            Some(None) => {
                 self.wrong.insert(key, (), ended.saturating_add(WRONG_FOR));
-                Verdict::Wrong(Source::Hash)
+                (Verdict::Wrong(Source::Hash), None)
             }
+            None => (Verdict::Unavailable, None),
         })
     }
 
     /// Hashes the password.
-    fn hash(&self, credential: &Credential) -> bool {
+    /// Whose password it is, if anybody's; `None` where there was no memory to say.
+    fn hash(&self, credential: &Credential) -> Option<Option<Rc<Identity>>> {
         let [own, beside] = self.hashes(credential.user());
-        let is_good = own.is_some_and(|hash| hash.verify(credential.password()));
-        black_box(beside.is_some_and(|hash| hash.verify(credential.password())));
-        is_good
+        let mut is_good = false;
+        // What could not be computed for either says nothing: it would tell who exists.
+        for user in [own, beside].into_iter().flatten() {
+            let is_own = own.is_some_and(|own| std::ptr::eq(own, user));
+            is_good |= user.hash.verify(credential.password())? & is_own;
+        }
+        Some(own.filter(|_| is_good).map(|own| own.identity.clone()))
     }
 
     /// A user's hash, and what is computed beside it: the dearest of all hashes is computed in any case, so that the time
     /// shows neither whether the user exists nor what kind of hash it has.
-    fn hashes(&self, user: &[u8]) -> [Option<&Hash>; 2] {
-        let (own, dearest) = (self.hashes.get(&digest(user)), self.hashes.get(&self.dearest));
-        let cost = |hash: Option<&Hash>| hash.map(Hash::cost);
+    fn hashes(&self, user: &[u8]) -> [Option<&User>; 2] {
+        let (own, dearest) = (self.users.get(&self.tagger.tag(user)), self.users.get(&self.dearest));
+        let cost = |user: Option<&User>| user.map(|user| user.hash.cost());
         [own, dearest.filter(|_| cost(own) != cost(dearest))]
     }
-
-    /// The name of a credential in the caches. Nobody can make it without the secret.
-    fn key(&self, credential: &Credential) -> Key {
-        match Hmac::<Sha256>::new_from_slice(&self.secret) {
-            Ok(mac) => mac.chain_update(credential.text()).finalize().into_bytes().into(),
-            // HMAC takes keys of any length.
-            Err(_) => Key::default(),
-        }
-    }
-}
-
-fn digest(user: &[u8]) -> Key {
-    Sha256::digest(user).into()
 }
 
 #[cfg(test)]
@@ -168,7 +170,7 @@ mod tests {
             HashLimits { bcrypt_cost: 12, sha_crypt_rounds: 100_000, argon2_memory: 1024, allow_insecure: true };
         let file = Htpasswd::parse(FILE, &limits, false).unwrap_or_else(|errors| panic!("{errors:?}"));
         let share = config::parse(format!("\"{share}\"").as_bytes()).unwrap();
-        let randomness = Randomness { secret: [1; 32], seed: Seed::from_bytes([2; 16]) };
+        let randomness = Randomness { tagger: Tagger::with_key([1; 16]), seed: Seed::from_bytes([2; 16]) };
         Verifier::new(file.users, (Duration::from_secs(300), entries), Budget::new(per_second, share), randomness)
     }
 
@@ -192,7 +194,9 @@ mod tests {
                 }
                 Ok::<_, Infallible>(Duration::from_millis(self.now.get()))
             };
-            let Ok(verdict) = self.verifier.verify(&credential(text), clock);
+            let Ok((verdict, identity)) = self.verifier.verify(&credential(text), clock);
+            assert_eq!(identity.is_some(), matches!(verdict, Verdict::Good(_)));
+            assert!(identity.is_none_or(|identity| text.starts_with(&identity.subject)));
             verdict
         }
 
@@ -265,31 +269,23 @@ mod tests {
         let mut verifier = verifier(1_000, "100%", 0);
         for _ in 0..3 {
             let verdict = verifier.verify(&credential("alice:good"), || Ok::<_, Infallible>(Duration::from_secs(1)));
-            assert_eq!(verdict, Ok(Verdict::Good(Source::Hash)));
+            assert_eq!(verdict.map(|(verdict, _)| verdict), Ok(Verdict::Good(Source::Hash)));
         }
     }
 
     #[test]
     fn without_a_clock_there_is_no_verdict() {
         let mut verifier = verifier(5, "10%", 8);
-        assert_eq!(verifier.verify(&credential("alice:good"), || Err(())), Err(()));
+        assert_eq!(verifier.verify(&credential("alice:good"), || Err(())).err(), Some(()));
     }
 
     #[test]
     fn the_dearest_hash_is_computed_once_whoever_is_asked_for() {
         let verifier = verifier(5, "10%", 8);
-        let costs = |user: &str| verifier.hashes(user.as_bytes()).map(|hash| hash.map(Hash::cost));
+        let costs = |user: &str| verifier.hashes(user.as_bytes()).map(|user| user.map(|user| user.hash.cost()));
         let [Some(dearest), None] = costs("bob") else { panic!("bob has the dearest hash") };
         assert_eq!(costs("alice"), [Some(1), Some(dearest)]);
         assert_eq!(costs("broken"), [Some(0), Some(dearest)]);
         assert_eq!(costs("nobody"), [None, Some(dearest)]);
-    }
-
-    #[test]
-    fn a_credential_is_remembered_under_another_name_by_every_process() {
-        let (one, mut other) = (verifier(5, "10%", 8), verifier(5, "10%", 8));
-        other.secret = [3; 32];
-        assert_ne!(one.key(&credential("alice:good")), other.key(&credential("alice:good")));
-        assert_ne!(one.key(&credential("alice:good")), one.key(&credential("alice:goo")));
     }
 }

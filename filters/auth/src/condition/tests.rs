@@ -21,7 +21,7 @@ impl FromConfig for Scope {
 
 fn caller(claims: Value) -> Identity {
     let claims = claims.as_object().unwrap().clone();
-    Identity { method: "jwt", provider: "main".into(), subject: "alice".into(), claims }
+    Identity::new("jwt", "main".into(), "alice".into(), claims)
 }
 
 fn holds(condition: Value, claims: Value) -> bool {

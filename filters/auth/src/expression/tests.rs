@@ -18,7 +18,7 @@ fn verified(subject: &str, groups: &[&str]) -> Attempt {
     let mut claims = Map::new();
     claims.insert("groups".into(), json!(groups));
     claims.insert("scope".into(), json!(groups.join(" ")));
-    Attempt::Verified(Identity { method: "test", provider: String::new(), subject: subject.into(), claims })
+    Attempt::Verified(Identity::new("test", String::new(), subject.into(), claims).into())
 }
 
 /// What comes of an expression, and the methods that it tried: `allow alice`, or for example `deny 401 refused`.

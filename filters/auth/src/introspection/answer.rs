@@ -1,5 +1,6 @@
 //! Answer: what an authorization server says of a token (RFC 7662, section 2.2), and whether that is enough.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -11,9 +12,10 @@ use crate::method::{Identity, Refusal};
 const LATEST: f64 = 9_007_199_254_740_992.0;
 
 /// An active token.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Token {
-    members: Map<String, Value>,
+    /// With the members of the answer as claims.
+    identity: Rc<Identity>,
     expires: Option<Duration>,
     not_before: Option<Duration>,
 }
@@ -60,7 +62,10 @@ impl Token {
             }
         }
         let (expires, not_before) = (time(&members, "exp")?, time(&members, "nbf")?);
-        Ok(Some(Self { members, expires, not_before }))
+        let subject = ["sub", "username", "client_id"].into_iter().find_map(|name| text(&members, name));
+        let subject = subject.unwrap_or_default().to_owned();
+        let identity = Rc::new(Identity::new(super::NAME, String::new(), subject, members));
+        Ok(Some(Self { identity, expires, not_before }))
     }
 
     /// When it expires, as the time since the Unix epoch.
@@ -71,14 +76,8 @@ impl Token {
 
     /// Who it says is calling.
     #[must_use]
-    pub fn identity(&self) -> Identity {
-        let subject = ["sub", "username", "client_id"].into_iter().find_map(|name| self.text(name));
-        Identity {
-            method: super::NAME,
-            provider: String::new(),
-            subject: subject.unwrap_or_default().to_owned(),
-            claims: self.members.clone(),
-        }
+    pub fn identity(&self) -> Rc<Identity> {
+        self.identity.clone()
     }
 
     /// Whether the token is what it has to be at this time.
@@ -113,16 +112,20 @@ impl Token {
     }
 
     fn text(&self, name: &str) -> Option<&str> {
-        self.members.get(name)?.as_str()
+        text(&self.identity.claims, name)
     }
 
     fn is_meant_for(&self, audience: &str) -> bool {
-        match self.members.get("aud") {
+        match self.identity.claims.get("aud") {
             Some(Value::String(own)) => own == audience,
             Some(Value::Array(all)) => all.iter().any(|own| own == audience),
             _ => false,
         }
     }
+}
+
+fn text<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m str> {
+    members.get(name)?.as_str()
 }
 
 fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Duration>, Malformed> {

@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::lru::Key;
+use crate::tag::Tag;
 
 /// The questions under way, by what they are about.
 ///
 /// A list: a map would add 5 KiB to a module, and Envoy's circuit breakers keep the calls in flight few.
-pub(super) struct Flights<T>(RefCell<Vec<(Key, Rc<Flight<T>>)>>);
+pub(super) struct Flights<T>(RefCell<Vec<(Tag, Rc<Flight<T>>)>>);
 
 struct Flight<T> {
     answer: RefCell<Option<T>>,
@@ -21,7 +21,7 @@ struct Flight<T> {
 impl<T: Clone> Flights<T> {
     /// The answer to a question: that of the flight under way, or else of this one. When the one who asked goes away
     /// before there is an answer, another one who waits asks in turn.
-    pub(super) async fn join(&self, key: Key, ask: impl Future<Output = T>) -> T {
+    pub(super) async fn join(&self, key: Tag, ask: impl Future<Output = T>) -> T {
         while let Some(flight) = self.under_way(&key) {
             if let Some(answer) = poll_fn(|context| flight.poll(context)).await {
                 return answer;
@@ -33,11 +33,11 @@ impl<T: Clone> Flights<T> {
         answer
     }
 
-    fn under_way(&self, key: &Key) -> Option<Rc<Flight<T>>> {
+    fn under_way(&self, key: &Tag) -> Option<Rc<Flight<T>>> {
         self.0.borrow().iter().find(|(own, _)| own == key).map(|(_, flight)| flight.clone())
     }
 
-    fn depart(&self, key: Key) -> Lead<'_, T> {
+    fn depart(&self, key: Tag) -> Lead<'_, T> {
         let flight = Rc::new(Flight { answer: RefCell::default(), over: Cell::default(), waiting: RefCell::default() });
         self.0.borrow_mut().push((key, flight.clone()));
         Lead { flights: self, key, flight }
@@ -64,7 +64,7 @@ impl<T: Clone> Flight<T> {
 /// The one who asks. The flight is over when it goes, with an answer or without.
 struct Lead<'a, T> {
     flights: &'a Flights<T>,
-    key: Key,
+    key: Tag,
     flight: Rc<Flight<T>>,
 }
 
@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn one_question_answers_all_who_ask_it() {
         let (flights, server, wakes) = (Flights::default(), Server::default(), Arc::new(Wakes::default()));
-        let mut first = pin!(flights.join([1; 32], server.ask()));
-        let mut second = pin!(flights.join([1; 32], server.ask()));
-        let mut other = pin!(flights.join([2; 32], server.ask()));
+        let mut first = pin!(flights.join([1; 16], server.ask()));
+        let mut second = pin!(flights.join([1; 16], server.ask()));
+        let mut other = pin!(flights.join([2; 16], server.ask()));
         assert_eq!(poll(first.as_mut(), &wakes), Poll::Pending);
         assert_eq!(poll(second.as_mut(), &wakes), Poll::Pending);
         assert_eq!(poll(other.as_mut(), &wakes), Poll::Pending);
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn when_the_one_who_asked_goes_the_next_one_asks() {
         let (flights, server, wakes) = (Flights::default(), Server::default(), Arc::new(Wakes::default()));
-        let mut first = Box::pin(flights.join([1; 32], server.ask()));
-        let mut second = pin!(flights.join([1; 32], server.ask()));
-        let mut third = pin!(flights.join([1; 32], server.ask()));
+        let mut first = Box::pin(flights.join([1; 16], server.ask()));
+        let mut second = pin!(flights.join([1; 16], server.ask()));
+        let mut third = pin!(flights.join([1; 16], server.ask()));
         assert_eq!(poll(first.as_mut(), &wakes), Poll::Pending);
         assert_eq!(poll(second.as_mut(), &wakes), Poll::Pending);
         assert_eq!(poll(third.as_mut(), &wakes), Poll::Pending);
@@ -155,7 +155,7 @@ mod tests {
         let (flights, server, wakes) = (Flights::default(), Server::default(), Arc::new(Wakes::default()));
         server.answer.set(Some(7));
         for asked in 1..3 {
-            assert_eq!(poll(pin!(flights.join([1; 32], server.ask())), &wakes), Poll::Ready(7));
+            assert_eq!(poll(pin!(flights.join([1; 16], server.ask())), &wakes), Poll::Ready(7));
             assert_eq!(server.asked.get(), asked);
         }
     }

@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use palisade_sdk::random::Seed;
-use sha2::{Digest, Sha256};
 
 use crate::jose::Error;
-use crate::jose::claims::Claims;
-use crate::lru::{Key, Lru};
+use crate::lru::Lru;
+use crate::method::Identity;
+use crate::tag::{Tag, Tagger};
 
 /// How long a token is known to be bad.
 const BAD_TTL: Duration = Duration::from_secs(5);
@@ -16,14 +16,24 @@ const BAD_TTL: Duration = Duration::from_secs(5);
 /// How many bad tokens are known. They have a place of their own, so that nobody can drive out the good ones.
 const MOST_BAD: usize = 256;
 
-/// What one provider has said of tokens, by their SHA-256.
+/// Whose a good token is, and until when.
+#[derive(Clone)]
+pub struct Good {
+    /// The caller.
+    pub identity: Rc<Identity>,
+    /// When the token ceases to hold, as the time since the Unix epoch; `None` for never.
+    pub until: Option<Duration>,
+}
+
+/// What one provider has said of tokens, by their tags.
 ///
 /// A good token is known until it ceases to hold, and no longer than a time to live. Of the bad ones only those are known
 /// whose signature had to be checked, for the rest is seen quickly.
 pub struct Cache {
-    good: Lru<Rc<Claims>>,
+    good: Lru<Rc<Identity>>,
     bad: Lru<Error>,
     ttl: Duration,
+    tagger: Tagger,
     /// Which keys have verified what is known.
     generation: u64,
 }
@@ -31,32 +41,32 @@ pub struct Cache {
 impl Cache {
     /// An empty cache of so many good tokens; one of none forgets everything at once.
     #[must_use]
-    pub fn new(size: usize, ttl: Duration, seed: Seed) -> Self {
+    pub fn new(size: usize, ttl: Duration, seed: Seed, tagger: Tagger) -> Self {
         let bad = Lru::new(size.min(MOST_BAD), seed.clone());
-        Self { good: Lru::new(size, seed), bad, ttl, generation: 0 }
+        Self { good: Lru::new(size, seed), bad, ttl, tagger, generation: 0 }
     }
 
     /// The name of a token here.
     #[must_use]
-    pub fn key(token: &[u8]) -> Key {
-        Sha256::digest(token).into()
+    pub fn key(&self, token: &[u8]) -> Tag {
+        self.tagger.tag(token)
     }
 
     /// What is known of a token under these keys.
-    pub fn get(&mut self, key: &Key, generation: u64, now: Duration) -> Option<Result<Rc<Claims>, Error>> {
+    pub fn get(&mut self, key: &Tag, generation: u64, now: Duration) -> Option<Result<Rc<Identity>, Error>> {
         self.renew(generation);
         let good = self.good.get(key, now).cloned().map(Ok);
         good.or_else(|| self.bad.get(key, now).copied().map(Err))
     }
 
     /// Remembers what came of a token under these keys.
-    pub fn insert(&mut self, key: Key, generation: u64, now: Duration, verified: &Result<Rc<Claims>, Error>) {
+    pub fn insert(&mut self, key: Tag, generation: u64, now: Duration, verified: &Result<Good, Error>) {
         self.renew(generation);
         match verified {
-            Ok(claims) => {
+            Ok(Good { identity, until }) => {
                 let end = now.saturating_add(self.ttl);
-                let end = claims.until.map_or(end, |until| until.min(end));
-                self.good.insert(key, claims.clone(), end);
+                let end = until.map_or(end, |until| until.min(end));
+                self.good.insert(key, identity.clone(), end);
             }
             Err(error @ (Error::BadSignature | Error::KeyMismatch)) => {
                 self.bad.insert(key, *error, now.saturating_add(BAD_TTL));
@@ -77,29 +87,29 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
 
     fn cache(size: usize) -> Cache {
-        Cache::new(size, Duration::from_secs(60), Seed::from_bytes([7; 16]))
+        Cache::new(size, Duration::from_secs(60), Seed::from_bytes([7; 16]), Tagger::with_key([8; 16]))
     }
 
-    fn good(until: Option<u64>) -> Result<Rc<Claims>, Error> {
-        Ok(Rc::new(Claims { all: Map::new(), until: until.map(Duration::from_secs) }))
+    fn good(until: Option<u64>) -> Result<Good, Error> {
+        Ok(Good { identity: Identity::named("jwt", "alice".into()), until: until.map(Duration::from_secs) })
     }
 
     fn is_known(cache: &mut Cache, token: &[u8], at: u64) -> bool {
-        cache.get(&Cache::key(token), 0, Duration::from_secs(at)).is_some()
+        let key = cache.key(token);
+        cache.get(&key, 0, Duration::from_secs(at)).is_some()
     }
 
     #[test]
     fn a_good_token_is_known_until_it_ceases_to_hold_or_the_time_to_live_is_over() {
         let mut cache = cache(8);
         for (token, until) in [(b"a", Some(130)), (b"b", Some(1_000)), (b"c", None)] {
-            cache.insert(Cache::key(token), 0, NOW, &good(until));
+            let key = cache.key(token);
+            cache.insert(key, 0, NOW, &good(until));
         }
         assert!(is_known(&mut cache, b"a", 129) && !is_known(&mut cache, b"a", 130));
         assert!(is_known(&mut cache, b"b", 159) && !is_known(&mut cache, b"b", 160));
@@ -109,8 +119,8 @@ mod tests {
     #[test]
     fn a_bad_signature_is_known_for_five_seconds() {
         let mut cache = cache(8);
-        cache.insert(Cache::key(b"a"), 0, NOW, &Err(Error::BadSignature));
-        assert_eq!(cache.get(&Cache::key(b"a"), 0, NOW).map(|known| known.err()), Some(Some(Error::BadSignature)));
+        cache.insert(cache.key(b"a"), 0, NOW, &Err(Error::BadSignature));
+        assert_eq!(cache.get(&cache.key(b"a"), 0, NOW).map(|known| known.err()), Some(Some(Error::BadSignature)));
         assert!(is_known(&mut cache, b"a", 104) && !is_known(&mut cache, b"a", 105));
     }
 
@@ -118,7 +128,7 @@ mod tests {
     fn what_may_change_by_itself_is_not_remembered() {
         let mut cache = cache(8);
         for error in [Error::UnknownKey, Error::SignatureUnavailable, Error::NotYetValid, Error::Expired] {
-            cache.insert(Cache::key(b"a"), 0, NOW, &Err(error));
+            cache.insert(cache.key(b"a"), 0, NOW, &Err(error));
             assert!(!is_known(&mut cache, b"a", 100), "{error:?}");
         }
     }
@@ -126,19 +136,19 @@ mod tests {
     #[test]
     fn other_keys_forget_everything() {
         let mut cache = cache(8);
-        cache.insert(Cache::key(b"a"), 0, NOW, &good(None));
-        cache.insert(Cache::key(b"b"), 0, NOW, &Err(Error::BadSignature));
-        assert!(cache.get(&Cache::key(b"a"), 1, NOW).is_none());
-        assert!(cache.get(&Cache::key(b"b"), 1, NOW).is_none());
-        assert!(cache.get(&Cache::key(b"a"), 0, NOW).is_none());
+        cache.insert(cache.key(b"a"), 0, NOW, &good(None));
+        cache.insert(cache.key(b"b"), 0, NOW, &Err(Error::BadSignature));
+        assert!(cache.get(&cache.key(b"a"), 1, NOW).is_none());
+        assert!(cache.get(&cache.key(b"b"), 1, NOW).is_none());
+        assert!(cache.get(&cache.key(b"a"), 0, NOW).is_none());
     }
 
     #[test]
     fn bad_tokens_drive_out_no_good_one() {
         let mut cache = cache(8);
-        cache.insert(Cache::key(b"a"), 0, NOW, &good(None));
+        cache.insert(cache.key(b"a"), 0, NOW, &good(None));
         for number in 0..10_000_u32 {
-            cache.insert(Cache::key(&number.to_le_bytes()), 0, NOW, &Err(Error::BadSignature));
+            cache.insert(cache.key(&number.to_le_bytes()), 0, NOW, &Err(Error::BadSignature));
         }
         assert!(is_known(&mut cache, b"a", 100));
         assert_eq!(cache.bad.len(), 8);

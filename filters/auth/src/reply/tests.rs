@@ -1,5 +1,3 @@
-use serde_json::Map;
-
 use super::*;
 use crate::expression::{Expression, Step};
 use crate::method::Identity;
@@ -29,7 +27,7 @@ fn answer(text: &str, expose_reason: bool, mut attempt: impl FnMut(&Method) -> A
 }
 
 fn alice() -> Attempt {
-    Attempt::Verified(Identity { method: "test", provider: String::new(), subject: "alice".into(), claims: Map::new() })
+    Attempt::Verified(Identity::named("test", "alice".into()))
 }
 
 const ALL: &str =

@@ -38,11 +38,11 @@ fn active_is_the_boolean_true_and_nothing_else() {
         "<html>",
         "\u{feff}{\"active\": true}",
     ] {
-        assert_eq!(Token::parse(answer.as_bytes()), Err(Malformed), "{answer}");
+        assert_eq!(Token::parse(answer.as_bytes()).err(), Some(Malformed), "{answer}");
     }
     let deep = |depth: usize| format!(r#"{{"active": true, "x": {}{}}}"#, "[".repeat(depth), "]".repeat(depth));
     assert!(Token::parse(deep(31).as_bytes()).is_ok());
-    assert_eq!(Token::parse(deep(32).as_bytes()), Err(Malformed));
+    assert_eq!(Token::parse(deep(32).as_bytes()).err(), Some(Malformed));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_member_of_another_type_makes_no_sense() {
         r#""token_type": null"#,
     ] {
         let answer = format!(r#"{{"active": true, {member}}}"#);
-        assert_eq!(Token::parse(answer.as_bytes()), Err(Malformed), "{member}");
+        assert_eq!(Token::parse(answer.as_bytes()).err(), Some(Malformed), "{member}");
     }
 }
 
@@ -123,13 +123,13 @@ fn a_token_that_is_bound_to_a_key_is_no_bearers() {
 
 #[test]
 fn the_subject_is_the_best_name_there_is() {
-    let subject = |members: Value| token(members).identity().subject;
+    let subject = |members: Value| token(members).identity().subject.clone();
     assert_eq!(subject(json!({"active": true, "client_id": "c", "username": "u", "sub": "s"})), "s");
     assert_eq!(subject(json!({"active": true, "client_id": "c", "username": "u"})), "u");
     assert_eq!(subject(json!({"active": true, "client_id": "c"})), "c");
     assert_eq!(subject(json!({"active": true})), "");
     let identity = token(json!({"active": true, "sub": "s", "plan": {"tier": "vip"}})).identity();
-    assert_eq!(Value::Object(identity.claims), json!({"sub": "s", "plan": {"tier": "vip"}}));
+    assert_eq!(Value::Object(identity.claims.clone()), json!({"sub": "s", "plan": {"tier": "vip"}}));
 }
 
 #[test]
