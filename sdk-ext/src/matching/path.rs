@@ -1,7 +1,7 @@
 //! Paths, and patterns of them.
 
 use super::pattern::Pattern;
-use crate::config::{FromFields, Node, Object};
+use crate::config::{FromFields, Node, Object, quoted};
 
 /// The part of `:path` before the query.
 pub(super) fn without_query(path: &[u8]) -> &[u8] {
@@ -129,11 +129,28 @@ fn has_prefix(path: &[u8], prefix: &[u8]) -> bool {
 /// A path as it can be sent; a query in it could never match.
 fn absolute(node: Node<'_>) -> Option<String> {
     let text = node.text("a path such as \"/api\"")?;
-    if text.starts_with('/') && !text.contains(['?', '#']) {
-        Some(text.to_owned())
-    } else {
-        node.error("expected a path such as \"/api\", which starts with \"/\" and has no query")
+    if !text.starts_with('/') || text.contains(['?', '#']) {
+        return node.error("expected a path such as \"/api\", which starts with \"/\" and has no query");
     }
+    if !text.is_ascii() {
+        let sent = percent_encoded(text);
+        return node.error(
+            &["a path is sent in ASCII (RFC 3986), so that this matches nothing; write ", &quoted(&sent)].concat(),
+        );
+    }
+    Some(text.to_owned())
+}
+
+/// As clients send what is no ASCII (RFC 3986, section 2.5).
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte.is_ascii() {
+            true => encoded.push(byte.into()),
+            false => encoded.extend(["%", &hex::encode_upper([byte])]),
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

@@ -161,6 +161,10 @@ fn errors_name_the_place() {
             "path.exact: expected a path such as \"/api\", which starts with \"/\" and has no query",
         ),
         (
+            r#"{"path": {"prefix": "/caf\u00e9/\ud83d\ude00"}}"#,
+            "path.prefix: a path is sent in ASCII (RFC 3986), so that this matches nothing; write \"/caf%C3%A9/%F0%9F%98%80\"",
+        ),
+        (
             r#"{"path": {"exact": "/a", "regex": "b"}}"#,
             "path: expected exactly one of \"exact\", \"prefix\", \"regex\" or \"template\", found \"exact\" and \"regex\"",
         ),
