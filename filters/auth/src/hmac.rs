@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use palisade_sdk::{ExchangeError, Filter, HeaderMap, HostError, Plugin, Request, SharedKey, now};
+use sha2::{Digest as _, Sha256};
 
 use crate::method::{Attempt, Identity, Refusal};
 
@@ -16,7 +17,7 @@ pub mod verification;
 
 pub use config::HmacConfig;
 use digest::{ContentDigest, Unproven};
-use replay::{Entry, SHARDS};
+use replay::{Capacity, Entry, SHARDS};
 use verification::{Verified, Verifier};
 
 /// The method's name.
@@ -28,7 +29,7 @@ pub struct Hmac {
     max_body: usize,
     body_timeout: Duration,
     shards: Vec<SharedKey>,
-    shard_capacity: usize,
+    capacity: Capacity,
 }
 
 /// Why an attempt came to nothing.
@@ -43,11 +44,11 @@ impl Hmac {
     pub fn new(config: HmacConfig, plugin: &Plugin) -> Self {
         let HmacConfig { verifier, max_body, body_timeout, replay_cache } = config;
         Self {
+            capacity: Capacity::new(replay_cache, verifier.clients()),
             verifier,
             max_body,
             body_timeout,
             shards: (0..SHARDS).map(|shard| plugin.shared(&format!("replay/{shard}"))).collect(),
-            shard_capacity: replay_cache.div_ceil(usize::from(SHARDS)),
         }
     }
 
@@ -97,7 +98,8 @@ impl Hmac {
 
     /// Takes the last step: from here on the signature is used up.
     fn remember(&self, verified: &Verified<'_>) -> Result<(), Failure> {
-        let Verified { stamp, until, .. } = verified;
+        let Verified { client, stamp, until, .. } = verified;
+        let client = Sha256::digest(client).into();
         let (now, mut entry) = (now()?.as_secs(), Entry::Full);
         // What has expired is not remembered: two bodies that come slowly could both end after it.
         if *until < now {
@@ -106,7 +108,7 @@ impl Hmac {
         let shard = self.shards.get(usize::from(replay::shard(stamp)));
         if let Some(shard) = shard {
             let update = shard.update(|value| {
-                let (found, value) = replay::remember(value, stamp, *until, now, self.shard_capacity);
+                let (found, value) = replay::remember(value, (stamp, &client), *until, now, self.capacity);
                 entry = found;
                 value
             });

@@ -1,16 +1,18 @@
 //! Replay: what was accepted and would be again, over all workers.
 //!
-//! The memory is a fixed number of shards, each a list of entries: 16 bytes of a stamp and the last second, as 32 bits
-//! little-endian, in which what bears it counts. The first byte of a shard says how it is laid out. Expired entries leave
-//! a shard with its next change. A full shard takes up nothing more: to forget an entry that still counts would let it
-//! in again.
+//! The memory is a fixed number of shards, each a list of entries: 16 bytes of a stamp, 4 of its client, and the last
+//! second, as 32 bits little-endian, in which what bears it counts. The first byte of a shard says how it is laid out.
+//! Expired entries leave a shard with its next change. A full shard takes up nothing more: to forget an entry that still
+//! counts would let it in again. Nor does it take up more of one client than that client's share, lest one client fill it
+//! for all.
 
 /// How many shards there are. Their names are fixed, since shared data cannot be deleted.
 pub const SHARDS: u8 = 64;
 
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 const STAMP: usize = 16;
-const ENTRY: usize = 20;
+const CLIENT: usize = 4;
+const ENTRY: usize = 24;
 
 /// What came of an attempt to remember a stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,24 @@ pub enum Entry {
     Full,
 }
 
+/// How much a shard holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// The most entries.
+    pub all: usize,
+    /// The most entries of one client.
+    pub of_one: usize,
+}
+
+impl Capacity {
+    /// Of each shard, where so many entries of so many clients are remembered.
+    #[must_use]
+    pub fn new(entries: usize, clients: usize) -> Self {
+        let all = entries.div_ceil(usize::from(SHARDS));
+        Self { all, of_one: all.div_ceil(clients.max(1)) }
+    }
+}
+
 /// The shard of a stamp.
 #[must_use]
 pub fn shard(stamp: &[u8; 32]) -> u8 {
@@ -32,39 +52,42 @@ pub fn shard(stamp: &[u8; 32]) -> u8 {
 
 /// Remembers a stamp in its shard: what came of it, and the shard's new value where it is changed.
 ///
-/// `capacity` is the most entries of the shard, `now` and `until` are in seconds since the Unix epoch.
+/// `client` is the hash of the client's name, `now` and `until` are in seconds since the Unix epoch.
 #[must_use]
 pub fn remember(
     shard: Option<&[u8]>,
-    stamp: &[u8; 32],
+    (stamp, client): (&[u8; 32], &[u8; 32]),
     until: u64,
     now: u64,
-    capacity: usize,
+    capacity: Capacity,
 ) -> (Entry, Option<Vec<u8>>) {
     let entries = match shard {
         Some([LAYOUT, entries @ ..]) => entries.as_chunks::<ENTRY>().0,
         // Never set, or laid out by another version.
         _ => &[],
     };
-    let Some(own) = stamp.first_chunk::<STAMP>() else { return (Entry::Full, None) };
+    let Some(stamp) = stamp.first_chunk::<STAMP>() else { return (Entry::Full, None) };
+    let Some(client) = client.first_chunk::<CLIENT>() else { return (Entry::Full, None) };
     let mut value = Vec::with_capacity(entries.len().saturating_add(1).saturating_mul(ENTRY).saturating_add(1));
     value.push(LAYOUT);
-    let mut counting = 0_usize;
+    let (mut all, mut of_one) = (0_usize, 0_usize);
     for entry in entries {
-        let [stamp @ .., a, b, c, d] = entry;
+        let [name @ .., a, b, c, d] = entry;
         if u64::from(u32::from_le_bytes([*a, *b, *c, *d])) < now {
             continue;
         }
-        if stamp == own {
+        if name.starts_with(stamp) {
             return (Entry::Seen, None);
         }
-        counting = counting.saturating_add(1);
+        all = all.saturating_add(1);
+        of_one = of_one.saturating_add(usize::from(name.ends_with(client)));
         value.extend_from_slice(entry);
     }
-    if counting >= capacity {
+    if all >= capacity.all || of_one >= capacity.of_one {
         return (Entry::Full, None);
     }
-    value.extend_from_slice(own);
+    value.extend_from_slice(stamp);
+    value.extend_from_slice(client);
     value.extend_from_slice(&u32::try_from(until).unwrap_or(u32::MAX).to_le_bytes());
     (Entry::New, Some(value))
 }
@@ -77,8 +100,14 @@ mod tests {
 
     use super::*;
 
+    const ANY: &[u8; 32] = &[9; 32];
+
     fn stamp(number: u8) -> [u8; 32] {
         [number; 32]
+    }
+
+    fn remember(shard: Option<&[u8]>, stamp: &[u8; 32], until: u64, now: u64, all: usize) -> (Entry, Option<Vec<u8>>) {
+        super::remember(shard, (stamp, ANY), until, now, Capacity { all, of_one: all })
     }
 
     #[test]
@@ -101,8 +130,26 @@ mod tests {
     }
 
     #[test]
+    fn no_client_takes_more_than_its_share() {
+        assert_eq!(Capacity::new(65_536, 1), Capacity { all: 1024, of_one: 1024 });
+        assert_eq!(Capacity::new(64, 3), Capacity { all: 1, of_one: 1 });
+        let capacity = Capacity::new(64 * 6, 2);
+        let (mut value, mut taken) = (None::<Vec<u8>>, [0, 0]);
+        for number in 0..20 {
+            // The first client is there first, and ten times as often.
+            let client = usize::from(number > 10);
+            let (entry, new) =
+                super::remember(value.as_deref(), (&stamp(number), &[client as u8; 32]), 100, 50, capacity);
+            if entry == Entry::New {
+                (value, taken[client]) = (new, taken[client] + 1);
+            }
+        }
+        assert_eq!(taken, [3, 3]);
+    }
+
+    #[test]
     fn another_layout_is_begun_anew() {
-        for value in [&b""[..], b"\0", b"\x02aaaaaaaaaaaaaaaaaaaaaaa"] {
+        for value in [&b""[..], b"\0", b"\x01aaaaaaaaaaaaaaaaaaaaaaa"] {
             assert_eq!(remember(Some(value), &stamp(1), 100, 50, 1).1.unwrap().len(), 1 + ENTRY);
         }
     }

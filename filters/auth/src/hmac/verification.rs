@@ -109,6 +109,15 @@ impl Key {
 // === impl Verifier ===
 
 impl Verifier {
+    /// How many clients there are; one may have several keys.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        let first = |(place, (_, key)): &(usize, &(String, Key))| {
+            !self.keys.iter().take(*place).any(|(_, earlier)| earlier.client == key.client)
+        };
+        self.keys.iter().enumerate().filter(first).count()
+    }
+
     /// The first good signature of a request by one of our keys; `None` for a request without any signature.
     ///
     /// # Errors
