@@ -3,7 +3,7 @@
 //! [`Verification`] says what a provider's tokens must be, and is pure; [`Cache`] remembers what it has said; [`Provider`]
 //! joins both with the host.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,7 +46,11 @@ enum Source {
 }
 
 /// The host, whose function `verify_signature` does what a module does slowly.
-struct Host;
+#[derive(Default)]
+struct Host {
+    /// Whether it has answered since that was asked for.
+    answered: Cell<bool>,
+}
 
 // === impl Provider ===
 
@@ -62,7 +66,7 @@ impl Provider {
         plugin: &Plugin,
         remote: &mut RemoteKeySets,
     ) -> Result<Self, ConfigErrors> {
-        let verification = Verification::new(config.rules, Host);
+        let verification = Verification::new(config.rules, Host::default());
         if let Some(algorithm) = verification.impossible() {
             let message = [algorithm.name(), ": this host has no working function verify_signature, which it needs"];
             return Err(ConfigErrors::new(&["jwt.providers.", name, ".algorithms"].concat(), message.concat()));
@@ -139,8 +143,12 @@ impl Provider {
             return known;
         }
         let (token, header) = self.verification.read(token)?;
+        self.verification.host().answered.set(false);
         let signed = self.verification.check_signature(&token, &header, keys);
-        self.count(header.algorithm);
+        // Of other tokens nobody has looked at the signature.
+        if let Ok(()) | Err(Error::BadSignature) = signed {
+            self.count(header.algorithm);
+        }
         let verified =
             signed.and_then(|()| self.verification.check_claims(&token, now)).map(|claims| self.good(claims));
         cache.insert(key, generation, now, &verified);
@@ -148,7 +156,7 @@ impl Provider {
     }
 
     fn count(&self, algorithm: Algorithm) {
-        let verified_by = if self.verification.is_by_host(algorithm) { "host" } else { "module" };
+        let verified_by = if self.verification.host().answered.get() { "host" } else { "module" };
         self.signatures.increment([self.name.as_str(), algorithm.name(), verified_by]);
     }
 
@@ -191,7 +199,9 @@ impl HostSignatures for Host {
             Hash::Sha384 => signature::Hash::Sha384,
             Hash::Sha512 => signature::Hash::Sha512,
         };
-        signature::verify(hash, key, signature, text).ok()
+        let answer = signature::verify(hash, key, signature, text).ok();
+        self.answered.set(answer.is_some());
+        answer
     }
 }
 

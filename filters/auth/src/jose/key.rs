@@ -4,6 +4,7 @@ use std::fmt;
 
 use ed25519_dalek::VerifyingKey;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::rsa::RsaKey;
 use super::{Algorithm, Curve, der};
@@ -25,7 +26,7 @@ pub(super) enum Material {
     Rsa(Box<RsaKey>),
     Ec(EcKey),
     Ed25519(Box<VerifyingKey>),
-    Oct(Vec<u8>),
+    Oct(Zeroizing<Vec<u8>>),
 }
 
 /// A point on a curve.
@@ -53,12 +54,12 @@ pub enum KeyProblem {
 // === impl Key ===
 
 impl Key {
-    /// Reads a JWK. `x5c`, `x5t` and `x5u` are not looked at.
+    /// Reads a JWK. `x5c`, `x5t` and `x5u` are not looked at. A `secret` stands for the member `k`.
     ///
     /// # Errors
     ///
     /// The key is not used, with the reason.
-    pub fn parse(jwk: &Map<String, Value>) -> Result<Self, KeyProblem> {
+    pub fn parse(jwk: &Map<String, Value>, secret: Option<&[u8]>) -> Result<Self, KeyProblem> {
         let jwk = Jwk(jwk);
         let algorithm = jwk.optional_text("alg")?.map(|name| Algorithm::from_name(name).ok_or(KeyProblem::Foreign));
         let algorithm = algorithm.transpose()?;
@@ -70,7 +71,7 @@ impl Key {
             "RSA" => jwk.rsa()?,
             "EC" => jwk.ec()?,
             "OKP" => jwk.okp()?,
-            "oct" => jwk.oct()?,
+            "oct" => jwk.oct(secret)?,
             _ => return Err(KeyProblem::Foreign),
         };
         let key = Self { kid, algorithm, material };
@@ -178,8 +179,8 @@ impl<'a> Jwk<'a> {
         Ok(Material::Ed25519(Box::new(key)))
     }
 
-    fn oct(self) -> Result<Material, KeyProblem> {
-        let secret = self.bytes("k")?;
+    fn oct(self, secret: Option<&[u8]>) -> Result<Material, KeyProblem> {
+        let secret = Zeroizing::new(secret.map_or_else(|| self.bytes("k"), |secret| Ok(secret.to_vec()))?);
         if secret.len() < super::Hash::Sha256.size() {
             return Err(KeyProblem::Unsound);
         }

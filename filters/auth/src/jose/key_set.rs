@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::key::KeyProblem;
 use super::signature::Verifier;
@@ -50,23 +51,25 @@ impl KeySet {
         if text.len() > Self::LONGEST {
             return Err(KeySetError::TooLong);
         }
-        let set = Self::from_object(&json::object(text).ok_or(KeySetError::Malformed)?)?;
+        let set = Self::from_object(&json::object(text).ok_or(KeySetError::Malformed)?, &[])?;
         if set.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(set) }
     }
 
-    /// Reads a set from JSON that is parsed already; it may be one of no use.
+    /// Reads a set from JSON that is parsed already; it may be one of no use. The secrets stand for the members `k` of the keys in
+    /// the same places.
     ///
     /// # Errors
     ///
     /// [`KeySetError::Malformed`], [`KeySetError::TooManyKeys`].
-    pub fn from_object(set: &Map<String, Value>) -> Result<Self, KeySetError> {
+    pub fn from_object(set: &Map<String, Value>, secrets: &[Option<Zeroizing<Vec<u8>>>]) -> Result<Self, KeySetError> {
         let items = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::Malformed)?;
         if items.len() > Self::MOST_KEYS {
             return Err(KeySetError::TooManyKeys);
         }
         let mut set = Self { keys: Vec::new(), problems: Vec::new() };
         for (place, item) in items.iter().enumerate() {
-            match Key::parse(item.as_object().ok_or(KeySetError::Malformed)?) {
+            let secret = secrets.get(place).and_then(Option::as_ref).map(|secret| secret.as_slice());
+            match Key::parse(item.as_object().ok_or(KeySetError::Malformed)?, secret) {
                 Ok(key) => set.keys.push(key),
                 Err(problem) => set.problems.push((place, problem)),
             }

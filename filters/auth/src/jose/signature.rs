@@ -25,6 +25,11 @@ impl<H: HostSignatures> Verifier<H> {
         Self { host, proven }
     }
 
+    /// The host.
+    pub fn host(&self) -> &H {
+        &self.host
+    }
+
     /// Whether signatures of this algorithm can be verified at all.
     pub fn can_verify(&self, algorithm: Algorithm) -> bool {
         !matches!(algorithm, Algorithm::Es(Curve::P384 | Curve::P521)) || self.is_by_host(algorithm)

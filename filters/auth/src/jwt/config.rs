@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Size};
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Secret, Size};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::Rules;
+use crate::base64url;
 use crate::jose::claims::Requirements;
 use crate::jose::{Algorithm, Curve, Hash, KeyProblem, KeySet, KeySetError, Types};
 use crate::json;
@@ -204,13 +206,43 @@ impl Keys {
     }
 }
 
+/// The secrets of a set that the environment holds, each in the place of its key.
+fn secrets(node: Node<'_>) -> Option<Vec<Option<Zeroizing<Vec<u8>>>>> {
+    let keys = node.entries(|name, node| match (name, node.value()) {
+        ("keys", Value::Array(_)) => node.list(secret),
+        _ => Some(Vec::new()),
+    })?;
+    Some(keys.into_iter().flatten().collect())
+}
+
+fn secret(key: Node<'_>) -> Option<Option<Zeroizing<Vec<u8>>>> {
+    if !key.value().is_object() {
+        return Some(None);
+    }
+    let members = key.entries(|name, node| match (name, node.value()) {
+        ("k", Value::Object(_)) => secret_of(node).map(Some),
+        _ => Some(None),
+    })?;
+    Some(members.into_iter().flatten().next())
+}
+
+fn secret_of(node: Node<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = Secret::from_config(node)?;
+    match base64url::decode(secret.expose()) {
+        // Outside of a VM no variable has its value.
+        _ if cfg!(not(target_arch = "wasm32")) => Some(secret.expose().to_vec().into()),
+        Some(secret) => Some(secret.into()),
+        None => node.error("the secret is not base64url without padding, as \"k\" is (RFC 7518, section 6.4.1)"),
+    }
+}
+
 /// A key set: an object, or a text that holds one.
 fn inline(node: Node<'_>) -> Option<KeySet> {
     let keys = match node.value() {
         Value::String(text) => {
-            json::object(text.as_bytes()).ok_or(KeySetError::Malformed).and_then(|set| KeySet::from_object(&set))
+            json::object(text.as_bytes()).ok_or(KeySetError::Malformed).and_then(|set| KeySet::from_object(&set, &[]))
         }
-        Value::Object(object) => KeySet::from_object(object),
+        Value::Object(object) => KeySet::from_object(object, &secrets(node)?),
         _ => return node.expected("a key set, {\"keys\": [...]}, or a string that holds one"),
     };
     let keys = match keys {

@@ -38,9 +38,9 @@ impl<H: HostSignatures> Verification<H> {
         self.rules.algorithms.iter().copied().find(|algorithm| !self.verifier.can_verify(*algorithm))
     }
 
-    /// Whether it is the host that verifies signatures of this algorithm.
-    pub fn is_by_host(&self, algorithm: Algorithm) -> bool {
-        self.verifier.is_by_host(algorithm)
+    /// The host.
+    pub fn host(&self) -> &H {
+        self.verifier.host()
     }
 
     /// Reads a token, without looking at its signature or claims.

@@ -40,7 +40,7 @@ fn with(mut key: Value, others: Value) -> Value {
 }
 
 fn parse(key: &Value) -> Result<Key, KeyProblem> {
-    Key::parse(key.as_object().unwrap())
+    Key::parse(key.as_object().unwrap(), None)
 }
 
 fn problem(key: &Value) -> Option<KeyProblem> {

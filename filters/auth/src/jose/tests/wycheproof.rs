@@ -24,7 +24,7 @@ struct Tally {
 }
 
 fn key(jwk: &Value) -> Key {
-    Key::parse(jwk.as_object().unwrap()).unwrap_or_else(|problem| panic!("{jwk}: {problem}"))
+    Key::parse(jwk.as_object().unwrap(), None).unwrap_or_else(|problem| panic!("{jwk}: {problem}"))
 }
 
 /// Checks a vector; what is merely acceptable must be refused.

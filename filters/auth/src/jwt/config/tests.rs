@@ -108,6 +108,21 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn a_shared_secret_may_stand_in_the_environment() {
+    let keys = |k: Value| json!({"jwks": {"inline": {"keys": [{"kty": "oct", "k": k}]}}, "algorithms": ["HS512"]});
+    let Keys::Inline(set) = parse(keys(json!({"env": "JWT_KEY"}))).unwrap().keys else { panic!("no keys") };
+    assert!(set.has_key_for(Algorithm::Hs(Hash::Sha512)));
+    for (k, error) in [
+        (json!({}), "jwks.inline.keys[0].k: missing field \"env\""),
+        (json!({"env": "a b"}), "jwks.inline.keys[0].k.env: expected the name of an environment variable"),
+        (json!({"env": "A", "x": 1}), "jwks.inline.keys[0].k.x: unknown field"),
+    ] {
+        let errors = parse(keys(k)).unwrap_err();
+        assert!(errors.starts_with(error), "{errors}");
+    }
+}
+
+#[test]
 fn providers_have_names_that_metrics_can_bear() {
     fn parse(section: Value) -> Result<Vec<String>, String> {
         struct Section(Vec<(String, ProviderConfig)>);
