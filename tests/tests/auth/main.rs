@@ -10,6 +10,7 @@
 )]
 
 mod capabilities;
+mod chain;
 #[allow(dead_code, reason = "the scenarios of the SDK use all of it")]
 #[path = "../sdk/client.rs"]
 mod client;
@@ -25,4 +26,5 @@ mod secrets;
 mod setup;
 mod signatures;
 mod signing;
+mod trap;
 mod updates;

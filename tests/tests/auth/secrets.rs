@@ -1,11 +1,14 @@
 //! Secrets: with the module's log at its most talkative, no credential stands in a log line, a metric, the filter state or an
 //! answer.
 
-use base64ct::{Base64, Encoding};
-use palisade_testbed::Request;
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use palisade_testbed::{Idp, Request};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
-use crate::mesh::{Mesh, PLUGIN, edit_manager};
+use crate::mesh::{Mesh, PLUGIN, edit_manager, edit_plugin};
+use crate::signing::Signer;
 
 /// A part of every secret here.
 const CANARY: &str = "canary-5b9e";
@@ -67,14 +70,98 @@ fn no_credential_is_written_anywhere() {
             assert!(!holds_secret(&response.text()), "{}", response.text());
         }
     }
+    assert_silent(&mesh, "identity {\"claims\":{\"sub\":\"mobile\"}");
+}
+
+#[test]
+fn no_token_and_no_secret_of_a_method_is_written_anywhere() {
+    let idp = Idp::start().unwrap();
+    let [opaque, revoked] = ["token", "revoked"].map(|name| format!("{CANARY}-{name}"));
+    idp.token(&opaque, &json!({"sub": "alice", "email": format!("{CANARY}@example.org")}));
+    let shared = format!("{CANARY}-shared-by-us-and-the-issuer-of-tokens");
+    let signing = format!("{CANARY}-shared-by-us-and-the-partner");
+    let forward = json!({"claims": [{"claim": "sub", "header": "x-auth-sub"}], "strip_token": true});
+    let configuration = json!({
+        "jwt": {"providers": {"main": {
+            "issuer": "https://idp.example",
+            "algorithms": ["HS256"],
+            "jwks": {"inline": {"keys": [{"kty": "oct", "k": {"env": "JWT_KEY"}}]}},
+            "forward": forward,
+        }}},
+        "hmac": {"clients": [{"id": "partner", "secret": signing}]},
+        "introspection": {
+            "cluster": "idp", "client_id": "gateway", "client_secret": format!("{CANARY}-gateway"), "timeout": "30s",
+            "forward": forward,
+        },
+        "rules": [
+            {"match": {"path": {"exact": "/jwt"}}, "require": {"jwt": "main"}},
+            {"match": {"path": {"exact": "/hmac"}}, "require": {"hmac": {}}},
+        ],
+        "expose_reason": true,
+        "default": {"require": {"introspection": {}}},
+    });
+    let mesh = Mesh::start(|builder| {
+        let builder = builder.plugin_configuration(PLUGIN, &configuration)?.log_level("wasm", "trace");
+        let builder = builder.edit(|bootstrap| {
+            edit_manager(bootstrap, |manager| manager["access_log"] = access_log())?;
+            edit_plugin(bootstrap, |plugin| {
+                let key = Base64UrlUnpadded::encode_string(shared.as_bytes());
+                plugin["vm_config"]["environment_variables"] = json!({"key_values": {"JWT_KEY": key}});
+            })
+        })?;
+        builder.cluster("idp", idp.addr())
+    })
+    .unwrap();
+
+    let bearer = |path: &str, token: &str| Request::get(path).header("authorization", format!("Bearer {token}"));
+    let claims = json!({"iss": "https://idp.example", "sub": "alice", "exp": 4_102_444_800_u64, "email": CANARY});
+    let token = hs256(&shared, &claims);
+    let partner = |secret: &str| Signer::new("partner", secret);
+    let requests = [
+        (200, bearer("/jwt", &token)),
+        (200, bearer("/jwt", &token)),
+        (401, bearer("/jwt", &hs256(&revoked, &claims))),
+        (401, bearer("/jwt", &format!("{token}x"))),
+        (401, bearer("/jwt", &opaque)),
+        (200, bearer("/", &opaque)),
+        (200, bearer("/", &opaque)),
+        (401, bearer("/", &revoked)),
+        (401, bearer("/", &opaque).header("authorization", format!("Bearer {revoked}"))),
+        (200, partner(&signing).sign(Request::post("/hmac", b"amount=1"))),
+        (401, partner(&signing).sign(Request::get("/hmac").header("x-a", "1")).header("signature", "a=:AAAA:")),
+        (401, partner(&revoked).sign(Request::get("/hmac"))),
+    ];
+    for (status, request) in requests {
+        let response = mesh.get(&request);
+        assert_eq!(response.status, status, "{request:?}: {}", response.text());
+        // Of the answer, and of what the upstream got and echoes.
+        assert!(!holds_secret(&response.text()), "{}", response.text());
+        for (_, value) in response.headers.iter() {
+            assert!(!holds_secret(&String::from_utf8_lossy(value)));
+        }
+    }
+    assert_silent(&mesh, "identity {\"claims\":{\"sub\":\"alice\"}");
+}
+
+/// Holds that neither log nor metrics hold a secret, in a log that holds `identity`.
+fn assert_silent(mesh: &Mesh, identity: &str) {
     let log = mesh.envoy.log();
-    assert!(log.contains("[trace]") && log.contains("identity {\"claims\":{\"sub\":\"mobile\"}"), "{log}");
+    assert!(log.contains("[trace]") && log.contains(identity), "{log}");
     for line in log.lines() {
         assert!(!holds_secret(line), "{line}");
     }
     for (name, _) in mesh.envoy.stats("").unwrap() {
         assert!(!holds_secret(&name), "{name}");
     }
+}
+
+fn hs256(secret: &str, claims: &Value) -> String {
+    let signed = [json!({"alg": "HS256"}), claims.clone()]
+        .map(|part| Base64UrlUnpadded::encode_string(part.to_string().as_bytes()))
+        .join(".");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac.finalize().into_bytes()))
 }
 
 fn holds_secret(text: &str) -> bool {
