@@ -20,7 +20,7 @@ use openssl::ecdsa::EcdsaSig;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Padding;
-use openssl::sign::{RsaPssSaltlen, Signer};
+use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 use serde_json::{Value, json};
 
 /// An issuer. Algorithms go by their names in JWS; `RS256-1024` is `RS256` with a key that is too weak.
@@ -127,6 +127,60 @@ impl Issuer {
             }
             "HS" => sign(&PKey::hmac(SECRET).unwrap()),
             _ => Signer::new_without_digest(&self.ed25519).unwrap().sign_oneshot_to_vec(text).unwrap(),
+        }
+    }
+
+    /// How a token was made: the algorithm, header and payload of [`Issuer::sign`]. `None` for one that was not made so.
+    #[must_use]
+    pub fn explain(&self, token: &str) -> Option<(&'static str, String, String)> {
+        const ALGORITHMS: [&str; 14] = [
+            "EdDSA",
+            "RS256",
+            "RS384",
+            "RS512",
+            "PS256",
+            "PS384",
+            "PS512",
+            "ES256",
+            "ES384",
+            "ES512",
+            "HS256",
+            "HS384",
+            "HS512",
+            "RS256-1024",
+        ];
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        let decode = |part| Base64UrlUnpadded::decode_vec(part).ok();
+        let signature = decode(signature)?;
+        let algorithm = ALGORITHMS.into_iter().find(|name| self.has_signed(name, signed.as_bytes(), &signature))?;
+        Some((algorithm, String::from_utf8(decode(header)?).ok()?, String::from_utf8(decode(payload)?).ok()?))
+    }
+
+    /// Whether a signature is the issuer's: some algorithms make another one each time.
+    #[must_use]
+    pub fn has_signed(&self, algorithm: &str, text: &[u8], signature: &[u8]) -> bool {
+        let hash = match algorithm {
+            "ES384" | "PS384" => MessageDigest::sha384(),
+            "ES512" | "PS512" => MessageDigest::sha512(),
+            _ => MessageDigest::sha256(),
+        };
+        match &algorithm[..2] {
+            "PS" => {
+                let mut verifier = Verifier::new(hash, &self.rsa).unwrap();
+                verifier.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).unwrap();
+                verifier.verify_oneshot(signature, text).is_ok_and(|is_good| is_good)
+            }
+            "ES" => {
+                let (key, _, size) = self.ec(algorithm);
+                let Some((r, s)) = signature.split_at_checked(usize::try_from(size).unwrap()) else { return false };
+                let [r, s] = [r, s].map(|half| BigNum::from_slice(half).unwrap());
+                let signature = EcdsaSig::from_private_components(r, s).unwrap().to_der().unwrap();
+                let key = PKey::from_ec_key(key.clone()).unwrap();
+                Verifier::new(hash, &key).unwrap().verify_oneshot(&signature, text).is_ok_and(|is_good| is_good)
+            }
+            _ => self.signature(algorithm, text) == signature,
         }
     }
 

@@ -2,9 +2,11 @@
 //!
 //!     cargo run -p palisade-issuer -- key RS256 '{"kid": "a"}'
 //!     cargo run -p palisade-issuer -- token RS256 '{"kid": "a"}' '{"sub": "alice"}'
+//!     cargo run -p palisade-issuer -- sign EdDSA '{"alg": "none"}' '{}'
+//!     cargo run -p palisade-issuer -- explain TOKEN
 //!
 //! Members are added to those of a good token of `https://idp.example` for `shop`, which expires in the year 2100; `null`
-//! takes one away.
+//! takes one away. `sign` takes header and payload as they are, and `explain` prints the command that has made a token.
 
 use std::env::args;
 use std::process::ExitCode;
@@ -19,7 +21,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            eprintln!("usage: palisade-issuer key ALGORITHM MEMBERS | token ALGORITHM HEADER CLAIMS");
+            eprintln!(
+                "usage: palisade-issuer key ALGORITHM MEMBERS | token ALGORITHM HEADER CLAIMS | sign ALGORITHM HEADER PAYLOAD | explain TOKEN"
+            );
             ExitCode::FAILURE
         }
     }
@@ -34,6 +38,11 @@ fn run(arguments: &[String]) -> Option<String> {
             let header = with(json!({"alg": name, "typ": "JWT"}), &object(header)?);
             let usual = json!({"iss": "https://idp.example", "aud": "shop", "sub": "alice", "exp": 4_102_444_800_u64});
             Some(Issuer::new().token(algorithm, &header, &with(usual, &object(claims)?)))
+        }
+        ["sign", algorithm, header, payload] => Some(Issuer::new().sign(algorithm, header, payload)),
+        ["explain", token] => {
+            let (algorithm, header, payload) = Issuer::new().explain(token)?;
+            Some(format!("sign {algorithm} '{header}' '{payload}'"))
         }
         _ => None,
     }
