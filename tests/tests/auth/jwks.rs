@@ -1,6 +1,6 @@
 //! Remote key sets: one worker fetches for all, and without keys nobody gets in.
 
-use crate::mesh::{Mesh, PLUGIN};
+use crate::mesh::{Mesh, PLUGIN, with_idp};
 use anyhow::{Context, Result, ensure};
 use palisade_issuer::{Issuer, with};
 use palisade_testbed::envoy::config::{capabilities_mut, plugin_mut, set_plugin_configuration};
@@ -35,13 +35,8 @@ fn start_with(
     change: impl FnOnce(Builder) -> Result<Builder>,
 ) -> Result<Mesh> {
     Mesh::start(|builder| {
-        let builder = builder.edit(|bootstrap| {
-            let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("no clusters")?;
-            clusters.retain(|cluster| cluster["name"] != "idp");
-            clusters.push(cluster("idp"));
-            Ok(())
-        })?;
-        change(builder.cluster("idp", idp)?.plugin_configuration(PLUGIN, configuration)?.concurrency(workers))
+        let builder = with_idp(builder, idp)?;
+        change(builder.plugin_configuration(PLUGIN, configuration)?.concurrency(workers))
     })
 }
 
@@ -92,15 +87,6 @@ fn provider(path: &str, remote: &Value) -> Value {
         jwks[name] = value.clone();
     }
     json!({"issuer": "https://idp.example", "audiences": ["shop"], "algorithms": ["ES256", "EdDSA", "RS256"], "jwks": {"remote": jwks}})
-}
-
-fn cluster(name: &str) -> Value {
-    json!({
-        "name": name, "type": "STATIC", "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
-            {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
-        ]}]},
-    })
 }
 
 /// An identity provider that serves the keys of these signers.

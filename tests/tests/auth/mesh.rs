@@ -57,6 +57,17 @@ impl Mesh {
     }
 }
 
+/// Lets the cluster `idp` be at this address, which need not be resolved first.
+pub(crate) fn with_idp(builder: Builder, idp: SocketAddr) -> Result<Builder> {
+    let builder = builder.edit(|bootstrap| {
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("no clusters")?;
+        let cluster = clusters.iter_mut().find(|cluster| cluster["name"] == "idp").context("no cluster idp")?;
+        cluster["type"] = "STATIC".into();
+        Ok(())
+    })?;
+    builder.cluster("idp", idp)
+}
+
 /// A section with the one client `mobile`, whose key is `hello`.
 pub(crate) fn api_key() -> Value {
     json!({

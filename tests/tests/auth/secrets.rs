@@ -7,7 +7,7 @@ use palisade_testbed::{Idp, Request};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::mesh::{Mesh, PLUGIN, edit_manager, edit_plugin};
+use crate::mesh::{Mesh, PLUGIN, edit_manager, edit_plugin, with_idp};
 use crate::signing::Signer;
 
 /// A part of every secret here.
@@ -109,7 +109,7 @@ fn no_token_and_no_secret_of_a_method_is_written_anywhere() {
                 plugin["vm_config"]["environment_variables"] = json!({"key_values": {"JWT_KEY": key}});
             })
         })?;
-        builder.cluster("idp", idp.addr())
+        with_idp(builder, idp.addr())
     })
     .unwrap();
 

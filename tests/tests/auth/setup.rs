@@ -8,7 +8,7 @@ use palisade_testbed::envoy::config::plugin_mut;
 use palisade_testbed::{Request, Response, http1, http2};
 use serde_json::{Value, json};
 
-use crate::mesh::{Mesh, PLUGIN};
+use crate::mesh::{Mesh, PLUGIN, with_idp};
 
 /// Sends one request on a connection of its own.
 pub(crate) type Exchange = fn(SocketAddr, &Request) -> Result<Response>;
@@ -64,13 +64,6 @@ impl Setup {
         let builder = builder.plugin_configuration(PLUGIN, &self.configuration)?.concurrency(self.workers);
         let builder = builder.log_level("wasm", "trace").edit(|bootstrap| {
             let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("no clusters")?;
-            clusters.retain(|cluster| cluster["name"] != "idp");
-            clusters.push(json!({
-                "name": "idp", "type": "STATIC", "connect_timeout": "1s",
-                "load_assignment": {"cluster_name": "idp", "endpoints": [{"lb_endpoints": [
-                    {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
-                ]}]},
-            }));
             for cluster in clusters.iter_mut().filter(|cluster| cluster["name"] == "upstream") {
                 cluster["typed_extension_protocol_options"] = json!({
                     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -90,7 +83,7 @@ impl Setup {
             None => builder,
         };
         match self.idp {
-            Some(addr) => builder.cluster("idp", addr),
+            Some(addr) => with_idp(builder, addr),
             None => Ok(builder),
         }
     }
