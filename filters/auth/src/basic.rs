@@ -117,11 +117,10 @@ fn attempt<E>(
         Field::One(authorization) if !authorization.is("basic") => return (Attempt::Absent, None),
         Field::One(authorization) => authorization,
     };
-    let Some(credential) = Credential::parse(authorization.credential) else {
-        return (refused(401, "malformed_credential"), None);
-    };
-    let Ok((verdict, identity)) = verifier.verify(&credential, now) else {
-        return (refused(503, "clock_unavailable"), None);
+    let (verdict, identity) = match verifier.verify(authorization.credential, now) {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return (refused(401, "malformed_credential"), None),
+        Err(_) => return (refused(503, "clock_unavailable"), None),
     };
     let attempt = match verdict {
         Verdict::Good(_) | Verdict::Wrong(_) => match identity {

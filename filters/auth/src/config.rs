@@ -74,11 +74,12 @@ impl FromFields for Config {
 fn names_what_is_there(object: &Object<'_>, path: &str, policy: &Policy, sections: &Sections) -> bool {
     let Access::Require(expression) = &policy.access else { return true };
     let mut known = true;
-    for missing in expression.callers_in().into_iter().filter_map(|(method, allowed)| sections.missing(method, allowed))
-    {
-        object.error_below::<()>(path, &missing);
-        known = false;
-    }
+    expression.visit_callers(&mut |method, allowed| {
+        if let Some(missing) = sections.missing(method, allowed) {
+            object.error_below::<()>(path, &missing);
+            known = false;
+        }
+    });
     known
 }
 

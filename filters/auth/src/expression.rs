@@ -112,15 +112,16 @@ impl Expression {
         }
     }
 
-    /// Every method that it may try, with the subjects that count, once for each place.
-    #[must_use]
-    pub fn callers_in(&self) -> Vec<(&Method, &[String])> {
+    /// Visits every method that it may try, with the subjects that count, once for each place.
+    pub fn visit_callers<'a>(&'a self, visit: &mut dyn FnMut(&'a Method, &'a [String])) {
         match self {
-            Self::Any(items) => items.iter().flat_map(Self::callers_in).collect(),
-            Self::All { callers, conditions } => callers.iter().chain(conditions).flat_map(Self::callers_in).collect(),
-            Self::Not(item) => item.callers_in(),
-            Self::Caller { method, allowed } => vec![(method, allowed)],
-            Self::Condition(_) => Vec::new(),
+            Self::Any(items) => items.iter().for_each(|item| item.visit_callers(visit)),
+            Self::All { callers, conditions } => {
+                callers.iter().chain(conditions).for_each(|item| item.visit_callers(visit));
+            }
+            Self::Not(item) => item.visit_callers(visit),
+            Self::Caller { method, allowed } => visit(method, allowed),
+            Self::Condition(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
 use palisade_sdk::matching::names;
 use serde_json::{Map, Value};
 
+use crate::base64url;
 use crate::condition::claim_name;
 use crate::json;
 use crate::method::Identity;
@@ -247,7 +248,7 @@ impl Encoding {
         };
         match self {
             Self::Text => is_header_value(text.as_bytes()).then(|| text.into_owned().into_bytes()),
-            Self::Base64url => Some(base64url(text.as_bytes())),
+            Self::Base64url => Some(base64url::encode(text.as_bytes()).into_bytes()),
         }
     }
 }
@@ -273,19 +274,6 @@ fn ascii_json(value: &Value) -> String {
         }
     }
     ascii
-}
-
-/// RFC 4648, section 5, without padding.
-fn base64url(bytes: &[u8]) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = Vec::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| chunk.get(at).copied().map_or(0, u32::from);
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let digits = [18, 12, 6, 0].map(|shift| ALPHABET.get(((bits >> shift) & 63) as usize).copied().unwrap_or(b'A'));
-        text.extend(digits.iter().take(chunk.len().saturating_add(1)));
-    }
-    text
 }
 
 #[cfg(test)]

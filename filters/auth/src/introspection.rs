@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding as _};
 use palisade_sdk::config::ConfigErrors;
 use palisade_sdk::matching::Field;
 use palisade_sdk::metrics::Family;
@@ -12,6 +11,7 @@ use palisade_sdk::random::Seed;
 use palisade_sdk::{Answer, CallError, Counter, Filter, Handle, HeaderError, HostError, HttpCall, Plugin, labels, now};
 use zeroize::Zeroizing;
 
+use crate::base64;
 use crate::lru::Lru;
 use crate::method::{Attempt, Refusal};
 use crate::request::{Head, Removal, Sources};
@@ -228,7 +228,7 @@ impl From<HeaderError> for Failure {
 /// The credentials are form-encoded before they are joined (RFC 6749, section 2.3.1).
 fn authorization(id: &str, secret: &[u8]) -> Vec<u8> {
     let credentials = [&form::encoded(id.as_bytes()), ":", &form::encoded(secret)].concat();
-    ["Basic ", &Base64::encode_string(credentials.as_bytes())].concat().into_bytes()
+    ["Basic ", &base64::encode(credentials.as_bytes())].concat().into_bytes()
 }
 
 fn refusal(status: u16, reason: &'static str) -> Refusal {
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn credentials_are_encoded_as_a_form_before_they_are_joined() {
         assert_eq!(authorization("gw", b"secret"), b"Basic Z3c6c2VjcmV0");
-        let encoded = Base64::encode_string(b"a%3Ab:c+d%25%C3%A9");
+        let encoded = base64::encode(b"a%3Ab:c+d%25%C3%A9");
         assert_eq!(authorization("a:b", "c d%é".as_bytes()), ["Basic ", &encoded].concat().into_bytes());
     }
 }

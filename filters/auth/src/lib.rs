@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod api_key;
+pub mod base64;
 pub mod base64url;
 pub mod basic;
 pub mod condition;

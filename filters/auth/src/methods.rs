@@ -13,7 +13,7 @@ use crate::jwks::RemoteKeySets;
 use crate::jwt::config::providers;
 use crate::jwt::{Provider, ProviderConfig};
 use crate::method::{Attempt, Method, Refusal};
-use crate::request::{Head, Removal, Source, Sources};
+use crate::request::{Head, Removal};
 
 #[cfg(feature = "schema")]
 mod schema;
@@ -116,29 +116,28 @@ impl Sections {
 
     /// Every header that a method may set.
     pub(crate) fn header_names(&self) -> Vec<&str> {
-        let forwards = [
-            self.basic.as_ref().map(|with| &with.forward),
-            self.api_key.as_ref().map(|with| &with.forward),
-            self.hmac.as_ref().map(|with| &with.forward),
-            self.introspection.as_ref().map(|with| &with.forward.forward),
-        ];
-        let providers = self.jwt.iter().map(|(_, with)| &with.forward.forward);
-        forwards.into_iter().flatten().chain(providers).flat_map(Forward::header_names).collect()
+        let mut forwards: Vec<_> = self.jwt.iter().map(|(_, with)| &with.forward.forward).collect();
+        forwards.extend(self.basic.as_ref().map(|with| &with.forward));
+        forwards.extend(self.api_key.as_ref().map(|with| &with.forward));
+        forwards.extend(self.hmac.as_ref().map(|with| &with.forward));
+        forwards.extend(self.introspection.as_ref().map(|with| &with.forward.forward));
+        let mut names = Vec::new();
+        for forward in forwards {
+            names.extend(forward.header_names());
+        }
+        names
     }
 
     /// Every header that a credential is read from, in lower case.
     pub(crate) fn credential_headers(&self) -> Vec<&str> {
-        let sources = [
-            self.api_key.as_ref().map(|with| with.method.sources()),
-            self.introspection.as_ref().map(|with| with.method.sources()),
-        ];
-        let sources = sources.into_iter().flatten().chain(self.jwt.iter().map(|(_, with)| with.method.sources()));
-        let sources = sources.flat_map(Sources::iter);
-        let names = sources.filter_map(|source| match source {
-            Source::Header { name, .. } => Some(name.as_str()),
-            Source::Cookie(_) | Source::Query(_) => None,
-        });
-        names.chain(["authorization", "signature", "signature-input", "content-digest"]).collect()
+        let mut sources: Vec<_> = self.jwt.iter().map(|(_, with)| with.method.sources()).collect();
+        sources.extend(self.api_key.as_ref().map(|with| with.method.sources()));
+        sources.extend(self.introspection.as_ref().map(|with| with.method.sources()));
+        let mut names = vec!["authorization", "signature", "signature-input", "content-digest"];
+        for source in sources {
+            names.extend(source.header_names());
+        }
+        names
     }
 }
 

@@ -252,6 +252,14 @@ impl Sources {
         found
     }
 
+    /// The headers among the places, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|source| match source {
+            Source::Header { name, .. } => Some(name.as_str()),
+            Source::Cookie(_) | Source::Query(_) => None,
+        })
+    }
+
     /// The places.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()

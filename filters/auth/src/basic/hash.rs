@@ -4,9 +4,10 @@ use std::hint::black_box;
 
 use ::sha_crypt::Params as ShaParams;
 use argon2::{Algorithm, Argon2, Block, Version};
-use base64ct::{Base64, Encoding};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use crate::base64;
 
 use super::{bcrypt, des_crypt, md5_crypt, radix64, sha_crypt};
 
@@ -100,7 +101,7 @@ impl Hash {
             insecure("{PLAIN}", limits)?;
             Kind::Plain(Sha256::digest(password).into())
         } else if let Some(digest) = text.strip_prefix("{SHA}") {
-            let digest = Base64::decode_vec(digest).ok().and_then(|digest| digest.try_into().ok());
+            let digest = base64::decode(digest.as_bytes()).and_then(|digest| digest.try_into().ok());
             Kind::Sha1(digest.ok_or(Broken("{SHA} wants the Base64 of 20 bytes behind it"))?)
         } else if let Some(text) = text.strip_prefix("{SSHA}") {
             salted_sha1(text).ok_or(Broken("{SSHA} wants the Base64 of 20 bytes and a salt behind it"))?
@@ -177,7 +178,7 @@ fn insecure(kind: &str, limits: &HashLimits) -> Result<(), Unusable> {
 }
 
 fn salted_sha1(text: &str) -> Option<Kind> {
-    let bytes = Base64::decode_vec(text).ok()?;
+    let bytes = base64::decode(text.as_bytes())?;
     let (digest, salt) = bytes.split_first_chunk()?;
     Some(Kind::SaltedSha1 { digest: *digest, salt: salt.to_vec() }).filter(|_| !salt.is_empty())
 }
@@ -290,14 +291,14 @@ fn crypt_text<const N: usize>(text: &str) -> Option<[u8; N]> {
     radix64::is_text(&text).then_some(text)
 }
 
-/// Reads Base64 that has no padding. A decoder for each kind of Base64 would cost a module two kilobytes.
+/// Reads Base64 that has no padding.
 fn unpadded(text: &str) -> Option<Vec<u8>> {
     let padding = match text.len() & 3 {
         2 => "==",
         3 => "=",
         _ => "",
     };
-    Base64::decode_vec(&[text, padding].concat()).ok().filter(|_| !text.ends_with('='))
+    base64::decode([text, padding].concat().as_bytes()).filter(|_| !text.ends_with('='))
 }
 
 /// Digits without a sign.

@@ -57,6 +57,9 @@ pub(crate) enum Verdict {
     Unavailable,
 }
 
+/// A verdict, and whose the credential is where it is good.
+pub(crate) type Outcome = (Verdict, Option<Rc<Identity>>);
+
 /// Where a verdict comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -89,31 +92,33 @@ impl Verifier {
         Self { users, dearest: dearest.1, tagger, good_for, good, wrong, budget }
     }
 
-    /// Says whether a credential is good, and whose it is then. `now` reads a clock.
+    /// Says whether a credential is good, and whose it is then; `None` where it is malformed. `token` is the credential in
+    /// Base64: of its one spelling it is known whether it was good, without a look into it. `now` reads a clock.
     ///
     /// # Errors
     ///
     /// The clock has failed.
     pub(crate) fn verify<E>(
         &mut self,
-        credential: &Credential,
+        token: &[u8],
         now: impl Fn() -> Result<Duration, E>,
-    ) -> Result<(Verdict, Option<Rc<Identity>>), E> {
+    ) -> Result<Option<Outcome>, E> {
         let began = now()?;
-        let key = self.tagger.tag(credential.text());
+        let key = self.tagger.tag(token);
         if let Some(identity) = self.good.get(&key, began) {
-            return Ok((Verdict::Good(Source::Cache), Some(identity.clone())));
+            return Ok(Some((Verdict::Good(Source::Cache), Some(identity.clone()))));
         }
         if self.wrong.get(&key, began).is_some() {
-            return Ok((Verdict::Wrong(Source::Cache), None));
+            return Ok(Some((Verdict::Wrong(Source::Cache), None)));
         }
+        let Some(credential) = Credential::parse(token) else { return Ok(None) };
         if let Err(wait) = self.budget.take(began) {
-            return Ok((Verdict::Throttled(wait), None));
+            return Ok(Some((Verdict::Throttled(wait), None)));
         }
-        let hashed = self.hash(credential);
+        let hashed = self.hash(&credential);
         let ended = now()?;
         self.budget.spent(ended);
-        Ok(match hashed {
+        Ok(Some(match hashed {
             Some(Some(identity)) => {
                 self.good.insert(key, identity.clone(), ended.saturating_add(self.good_for));
                 (Verdict::Good(Source::Hash), Some(identity))
@@ -123,7 +128,7 @@ impl Verifier {
                 (Verdict::Wrong(Source::Hash), None)
             }
             None => (Verdict::Unavailable, None),
-        })
+        }))
     }
 
     /// Hashes the password.
@@ -154,12 +159,12 @@ mod tests {
     use std::cell::Cell;
     use std::convert::Infallible;
 
-    use base64ct::{Base64, Encoding};
     use palisade_sdk::config;
 
     use super::super::hash::HashLimits;
     use super::super::htpasswd::Htpasswd;
     use super::*;
+    use crate::base64;
 
     const FILE: &str = "alice:{SHA}/BkxjdExKM4UNE0GZRCpgiacJBs=\n\
                         bob:$2y$04$abcdefghijklmnopqrstuuX.3eY3Cz749VjAe1eh2D.Wg.3tL5s5C\n\
@@ -174,8 +179,8 @@ mod tests {
         Verifier::new(file.users, (Duration::from_secs(300), entries), Budget::new(per_second, share), randomness)
     }
 
-    fn credential(text: &str) -> Credential {
-        Credential::parse(Base64::encode_string(text.as_bytes()).as_bytes()).unwrap()
+    fn token(text: &str) -> Vec<u8> {
+        base64::encode(text.as_bytes()).into_bytes()
     }
 
     /// A verifier, and a clock of which a hash takes so many milliseconds.
@@ -194,7 +199,8 @@ mod tests {
                 }
                 Ok::<_, Infallible>(Duration::from_millis(self.now.get()))
             };
-            let Ok((verdict, identity)) = self.verifier.verify(&credential(text), clock);
+            let Ok(outcome) = self.verifier.verify(&token(text), clock);
+            let (verdict, identity) = outcome.unwrap();
             assert_eq!(identity.is_some(), matches!(verdict, Verdict::Good(_)));
             assert!(identity.is_none_or(|identity| text.starts_with(&identity.subject)));
             verdict
@@ -268,15 +274,15 @@ mod tests {
     fn without_a_cache_every_password_is_hashed() {
         let mut verifier = verifier(1_000, "100%", 0);
         for _ in 0..3 {
-            let verdict = verifier.verify(&credential("alice:good"), || Ok::<_, Infallible>(Duration::from_secs(1)));
-            assert_eq!(verdict.map(|(verdict, _)| verdict), Ok(Verdict::Good(Source::Hash)));
+            let verdict = verifier.verify(&token("alice:good"), || Ok::<_, Infallible>(Duration::from_secs(1)));
+            assert_eq!(verdict.map(|outcome| outcome.unwrap().0), Ok(Verdict::Good(Source::Hash)));
         }
     }
 
     #[test]
     fn without_a_clock_there_is_no_verdict() {
         let mut verifier = verifier(5, "10%", 8);
-        assert_eq!(verifier.verify(&credential("alice:good"), || Err(())).err(), Some(()));
+        assert_eq!(verifier.verify(&token("alice:good"), || Err(())).err(), Some(()));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding as _};
 use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Secret, Size};
 use zeroize::Zeroizing;
 
 use super::component::is_supported;
 use super::verification::{Key, Verifier};
+use crate::base64;
 
 #[cfg(feature = "schema")]
 mod schema;
@@ -125,9 +125,9 @@ fn secret(node: Node<'_>) -> Option<Zeroizing<Vec<u8>>> {
 
 fn secret_base64(node: Node<'_>) -> Option<Zeroizing<Vec<u8>>> {
     let secret = Secret::from_config(node)?;
-    match str::from_utf8(secret.expose()).map(Base64::decode_vec) {
-        Ok(Ok(secret)) => long_enough(node, secret.into()),
-        _ => node.error("the secret is not base64 with padding (RFC 4648, section 4)"),
+    match base64::decode(secret.expose()) {
+        Some(secret) => long_enough(node, secret.into()),
+        None => node.error("the secret is not base64 with padding (RFC 4648, section 4)"),
     }
 }
 

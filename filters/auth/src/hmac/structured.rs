@@ -4,7 +4,7 @@
 //! Stricter than the RFC in one point: a key that occurs twice in a dictionary or among parameters is refused, where
 //! the RFC lets the last one win. Two readers that disagree on which counts would verify different things.
 
-use base64ct::{Base64, Encoding as _};
+use crate::base64;
 
 /// What a dictionary or a list of parameters may hold at most; a message has no use for more.
 const MOST: usize = 64;
@@ -167,7 +167,7 @@ impl Bare {
 /// Writes a byte sequence, `:` before and behind.
 pub fn write_bytes(bytes: &[u8], to: &mut Vec<u8>) {
     to.push(b':');
-    to.extend_from_slice(Base64::encode_string(bytes).as_bytes());
+    to.extend_from_slice(base64::encode(bytes).as_bytes());
     to.push(b':');
 }
 
@@ -314,7 +314,7 @@ impl<'a> Reader<'a> {
         self.expect(b':')?;
         let encoded = self.run(|byte| byte != b':');
         self.expect(b':')?;
-        Base64::decode_vec(str::from_utf8(encoded).ok()?).ok().map(Bare::Bytes)
+        base64::decode(encoded).map(Bare::Bytes)
     }
 
     fn boolean(&mut self) -> Option<Bare> {

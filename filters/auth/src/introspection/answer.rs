@@ -8,9 +8,6 @@ use serde_json::{Map, Value};
 use crate::json;
 use crate::method::{Identity, Refusal};
 
-/// The largest number that is a time: above it, a double no longer tells seconds apart.
-const LATEST: f64 = 9_007_199_254_740_992.0;
-
 /// An active token.
 #[derive(Debug)]
 pub struct Token {
@@ -61,7 +58,8 @@ impl Token {
                 return Err(Malformed);
             }
         }
-        let (expires, not_before) = (time(&members, "exp")?, time(&members, "nbf")?);
+        let time = |name| json::time(&members, name).ok_or(Malformed);
+        let (expires, not_before) = (time("exp")?, time("nbf")?);
         let subject = ["sub", "username", "client_id"].into_iter().find_map(|name| text(&members, name));
         let subject = subject.unwrap_or_default().to_owned();
         let identity = Rc::new(Identity::new(super::NAME, String::new(), subject, members));
@@ -126,12 +124,6 @@ impl Token {
 
 fn text<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m str> {
     members.get(name)?.as_str()
-}
-
-fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Duration>, Malformed> {
-    let Some(value) = members.get(name) else { return Ok(None) };
-    let seconds = value.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds)).ok_or(Malformed)?;
-    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| Malformed)
 }
 
 fn invalid(reason: &'static str) -> Refusal {

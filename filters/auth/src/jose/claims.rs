@@ -7,9 +7,6 @@ use serde_json::{Map, Value};
 use super::Error;
 use crate::json;
 
-/// Times at or beyond 2^53 seconds are refused: a double no longer tells neighbouring seconds apart.
-const END_OF_TIME: f64 = 9_007_199_254_740_992.0;
-
 /// What a provider asks of the claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirements {
@@ -134,12 +131,8 @@ fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, Error> {
     texts.ok_or(Error::MalformedClaims)
 }
 
-/// A `NumericDate` (RFC 7519, section 2): a number of seconds, which may have a fraction.
 fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Duration>, Error> {
-    let Some(claim) = claims.get(name) else { return Ok(None) };
-    let seconds = claim.as_f64().filter(|seconds| (0.0..END_OF_TIME).contains(seconds));
-    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.map(Some).ok_or(Error::MalformedClaims)
+    json::time(claims, name).ok_or(Error::MalformedClaims)
 }
 
 #[cfg(test)]
