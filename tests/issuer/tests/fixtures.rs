@@ -1,34 +1,36 @@
 //! The tokens in `tests/suites/auth/` can be made again: each has a command that makes it, but for those that are no token on
 //! purpose.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use palisade_issuer::Issuer;
 
 /// How many values in these files look like a token and are none that anybody signs.
-const BROKEN: [(&str, usize); 2] = [("accepted_by_envoy.hurl", 3), ("serialisation.hurl", 6)];
+const BROKEN: [(&str, usize); 2] = [("accepted_by_envoy.hurl", 3), ("serialisation.hurl", 7)];
 
 #[test]
 fn each_token_of_the_suites_has_a_command_that_makes_it() {
     let issuer = Issuer::new();
     let suites = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/auth");
-    let mut explained = 0;
+    let (mut explained, mut broken) = (0, BTreeMap::new());
     for group in fs::read_dir(suites).unwrap().map(|group| group.unwrap().path()).filter(|group| group.is_dir()) {
         for file in fs::read_dir(group).unwrap().map(|file| file.unwrap().path()) {
-            let name = file.file_name().unwrap().to_str().unwrap();
             let text = fs::read_to_string(&file).unwrap();
             let is_part = |char: char| char.is_ascii_alphanumeric() || "-_.=".contains(char);
-            let words = text.split(|char| !is_part(char)).filter(|word| word.starts_with("eyJ"));
-            let (good, broken): (Vec<_>, Vec<_>) = words.partition(|token| issuer.explain(token).is_some());
-            let expected = BROKEN.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| *count);
-            assert_eq!(broken.len(), expected, "{name}: {broken:?}");
-            explained += good.len();
+            for token in text.split(|char| !is_part(char)).filter(|word| word.starts_with("eyJ")) {
+                match issuer.explain(token) {
+                    Some(_) => explained += 1,
+                    None => *broken.entry(file.file_name().unwrap().to_str().unwrap().to_owned()).or_insert(0) += 1,
+                }
+            }
         }
     }
-    assert!(explained > 60, "{explained}");
+    assert_eq!(broken, BTreeMap::from(BROKEN.map(|(name, count)| (name.to_owned(), count))));
+    assert!(explained > 50, "{explained}");
 }
 
 #[test]
