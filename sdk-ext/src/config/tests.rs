@@ -184,6 +184,39 @@ fn what_an_error_repeats_is_short_and_printable() {
     assert!(error.contains("\n\"a\\nb\": unknown field"), "{error}");
 }
 
+#[derive(Debug, PartialEq)]
+struct Places {
+    size: u64,
+    names: Vec<(String, bool)>,
+}
+
+impl FromFields for Places {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let mut places = Self { size: 7, names: Vec::new() };
+        let is_valid = object.set("size", &mut places.size, |node| node.integer(1..=9))
+            & object.set_required("names", &mut places.names, |node| {
+                node.entries(|name, node| Some((name.to_owned(), bool::from_config(node)?)))
+            });
+        is_valid.then_some(places)
+    }
+}
+
+#[test]
+fn a_field_takes_the_place_of_its_default() {
+    let read = |json: &str| parse::<Places>(json.as_bytes()).map_err(|errors| errors.to_string());
+    let names = vec![("a b".to_owned(), true), ("c".to_owned(), false)];
+    assert_eq!(read(r#"{"names": {"c": false, "a b": true}}"#), Ok(Places { size: 7, names: names.clone() }));
+    assert_eq!(read(r#"{"size": 9, "names": {"c": false, "a b": true}}"#), Ok(Places { size: 9, names }));
+    assert_eq!(read("{}").unwrap_err(), "config: missing field \"names\"");
+    assert_eq!(
+        read(r#"{"size": 0, "names": {"a": true, "b": 1, "c d": 2}}"#).unwrap_err(),
+        "size: expected an integer from 1 to 9, found the number 0\n\
+         names.b: expected true or false, found the number 1\n\
+         names.\"c d\": expected true or false, found the number 2"
+    );
+    assert_eq!(read(r#"{"names": []}"#).unwrap_err(), "names: expected an object, found a list");
+}
+
 /// JSON whose fields have names that match a regular expression.
 pub(super) fn any_json(names: &'static str) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
