@@ -14,7 +14,7 @@ fn built_sha256() -> String {
 }
 
 #[test]
-fn the_demo_shows_each_tier_within_its_bound_and_the_hash_that_envoy_verified() {
+fn the_demo_shows_each_tier_within_its_bound_the_hash_that_envoy_verified_and_whom_auth_lets_in() {
     let output = demo(&[]);
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -22,6 +22,8 @@ fn the_demo_shows_each_tier_within_its_bound_and_the_hash_that_envoy_verified() 
     let vip = printed.lines().find(|line| line.starts_with("vip")).unwrap();
     assert!(vip.split_whitespace().collect::<Vec<_>>().starts_with(&["vip", "200", "200", "100.00"]), "{vip}");
     assert!(printed.contains(&built_sha256()), "{printed}");
+    assert!(printed.contains("the upstream sees x-auth-sub: alice"), "{printed}");
+    assert_eq!(printed.matches(" 401  Bearer realm=\"palisade\"").count(), 3, "{printed}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! The demo: real Envoy loads the pinned trace sampler by its SHA-256 and samples a stated mix of traffic.
+//! The demo: real Envoy loads the pinned trace sampler by its SHA-256 and samples a stated mix of traffic; then the auth filter
+//! lets in who has a token.
 
 // Not guest code: it counts some thousand requests and reads JSON of a known shape.
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod auth;
 mod mesh;
 mod tally;
 
@@ -19,7 +21,7 @@ use palisade_testbed::{Request, interrupt, load};
 use mesh::Mesh;
 use tally::{TIERS, Tally};
 
-/// Runs the pinned trace sampler in real Envoy and shows what it samples.
+/// Runs the pinned trace sampler in real Envoy and shows what it samples, then the auth filter and whom it lets in.
 #[derive(Debug, Parser)]
 struct Options {
     /// How many requests to send: 1 % VIP, 9 % pro, 90 % free.
@@ -64,6 +66,8 @@ fn run(options: &Options) -> Result<()> {
         mesh::MODULE,
         mesh::MODULE_FILE
     );
+    step("Starting an identity provider, and Envoy with the auth filter");
+    println!("\n{}", auth::demonstrate()?);
     if options.keep {
         println!("\n{}\nCtrl-C stops it.", mesh.addresses()?);
         while !interrupted.load(Ordering::Relaxed) {
