@@ -1,6 +1,5 @@
 //! One value of a config, with its path.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde_json::{Number, Value};
@@ -86,20 +85,6 @@ impl<'a> Node<'a> {
             return self.error("expected a list with at least one item, found an empty list");
         }
         self.list(read)
-    }
-
-    /// Each field of an object whose names the config chooses. `read` gets the name, and all fields are read, also after
-    /// one was refused.
-    pub fn map<T>(self, mut read: impl FnMut(&str, Node<'_>) -> Option<T>) -> Option<BTreeMap<String, T>> {
-        let Some(fields) = self.value().as_object() else {
-            return self.expected("an object");
-        };
-        let mut map = BTreeMap::new();
-        for (name, value) in fields {
-            let item = read(name, Node::new(&self.place.field(name, value)));
-            map.extend(item.map(|item| (name.clone(), item)));
-        }
-        (map.len() == fields.len()).then_some(map)
     }
 
     /// The fields of an object; those that `read` does not ask for are reported as unknown.

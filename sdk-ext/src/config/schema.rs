@@ -158,7 +158,7 @@ pub fn non_empty_list(items: Schema) -> Schema {
     json_schema!({"type": "array", "items": items, "minItems": 1})
 }
 
-/// The schema of [`Node::map`](super::Node::map), with a pattern for the names.
+/// The schema of [`Node::entries`](super::Node::entries), with a pattern for the names.
 pub fn map(names: &str, values: Schema) -> Schema {
     json_schema!({"type": "object", "propertyNames": {"pattern": names}, "additionalProperties": values})
 }
