@@ -1,5 +1,6 @@
 //! API keys: a client is who knows one of the keys whose digests the configuration lists.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use palisade_sdk::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    lru::Lru,
     method::{Attempt, Identity, Refusal},
     request::{Head, Removal, Sources},
     table::Table,
@@ -28,6 +30,9 @@ pub const NAME: &str = "api_key";
 
 /// How long a key may be, in bytes: nobody makes the filter hash more for him.
 const LONGEST_KEY: usize = 1_024;
+
+/// How many good keys are known without a SHA-256.
+const MOST_SEEN: usize = 1_024;
 
 type KeyDigest = [u8; 32];
 
@@ -52,6 +57,10 @@ pub struct ApiKey {
     from: Sources,
     /// By the tags of their keys' digests: the time that a look-up takes tells nothing of a key.
     clients: Table<(Rc<Identity>, Option<Duration>)>,
+    /// Keys that were good, by their own tags: to make a SHA-256 of a key costs more than to know it.
+    seen: RefCell<Lru<Rc<Identity>>>,
+    /// Whether the time matters for any key.
+    some_expire: bool,
     tagger: Tagger,
     hide_credentials: bool,
 }
@@ -74,7 +83,10 @@ impl ApiKey {
         let known = |(digest, Client { id, not_after }): (KeyDigest, Client)| {
             (tagger.tag(&digest), (Identity::named(NAME, id), not_after))
         };
-        Self { from, clients: Table::new(clients.into_iter().map(known), seed), tagger, hide_credentials }
+        let seen = RefCell::new(Lru::new(clients.len().min(MOST_SEEN), seed.clone()));
+        let some_expire = clients.iter().any(|(_, client)| client.not_after.is_some());
+        let clients = Table::new(clients.into_iter().map(known), seed);
+        Self { from, clients, seen, some_expire, tagger, hide_credentials }
     }
 
     /// Looks for a key in the request.
@@ -91,17 +103,25 @@ impl ApiKey {
             }
             Field::One(key) => key,
         };
+        let now = if self.some_expire { now() } else { Ok(Duration::ZERO) };
+        let tag = self.tagger.tag(&key);
+        if let Ok(now) = now
+            && let Some(identity) = self.seen.borrow_mut().get(&tag, now)
+        {
+            return Attempt::Verified(identity.clone());
+        }
         let digest: KeyDigest = Sha256::digest(&key).into();
         let Some((identity, not_after)) = self.clients.get(&self.tagger.tag(&digest)) else {
             return refused(401, "unknown_key");
         };
-        if let Some(not_after) = *not_after {
-            match now() {
-                Ok(now) if now <= not_after => {}
-                Ok(_) => return refused(401, "expired_key"),
-                Err(_) => return refused(503, "clock_unavailable"),
-            }
+        match (now, *not_after) {
+            (Err(_), Some(_)) => return refused(503, "clock_unavailable"),
+            (Ok(now), Some(not_after)) if now > not_after => return refused(401, "expired_key"),
+            _ => {}
         }
+        // The last moment still counts.
+        let end = not_after.map_or(Duration::MAX, |not_after| not_after.saturating_add(Duration::from_nanos(1)));
+        self.seen.borrow_mut().insert(tag, identity.clone(), end);
         Attempt::Verified(identity.clone())
     }
 

@@ -1,6 +1,7 @@
 //! DES crypt: the `crypt(3)` of Unix Version 7, for files that still have it. It reads eight characters and is weak.
 //!
-//! Written for size: a table lookup for each bit, about a millisecond for a password.
+//! Written for size: a table lookup for each bit, about a millisecond for a password. The one crate that has it, `pwhash`, brings
+//! every other kind of hash and older versions of their primitives with it.
 
 use super::radix64;
 

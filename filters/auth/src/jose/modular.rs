@@ -1,6 +1,7 @@
 //! Arithmetic modulo an odd number: what a public RSA operation and the equation of a curve need.
 //!
-//! It works on public numbers only and takes no care to hide them. The crates for it cost a module 40 KiB (`crypto-bigint`)
+//! It works on public numbers only and takes no care to hide them. Where the host verifies signatures, only `PS*` and the check that
+//! a point is on its curve need it. The crates for it cost a module 40 KiB (`crypto-bigint`)
 //! and more (`rsa`), since they serve private keys too; this costs 2.
 
 use std::cmp::Ordering;

@@ -159,6 +159,13 @@ fn a_source_that_is_none_is_refused() {
 
 proptest! {
     #[test]
+    fn a_comma_is_found_wherever_it_is(value in proptest::collection::vec(prop_oneof![0x2B_u8..0x2E, any::<u8>()], 0..30)) {
+        prop_assert_eq!(has_comma(&value), value.contains(&b','));
+    }
+}
+
+proptest! {
+    #[test]
     fn what_was_removed_is_gone(query in "[ka=&%6B]{0,20}", cookies in prop::collection::vec("[ka=; ]{0,20}", 0..3)) {
         let path = format!("/?{query}");
         let mut lines = vec![(":path", path.as_str())];
