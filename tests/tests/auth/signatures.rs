@@ -135,6 +135,22 @@ fn where_no_more_can_be_remembered_nothing_more_passes() {
     assert_eq!(mesh.upstream.count(), passed);
 }
 
+/// Catches a memory that one client can use up for all.
+#[test]
+fn a_client_that_signs_too_much_is_in_nobodys_way() {
+    let clients = json!([{"id": "partner", "secret": SECRET}, {"id": "other", "secret": SECRET}]);
+    let mesh = setup(&json!({"replay_cache": 1024, "clients": clients})).start().unwrap();
+    let count = |signer: &Signer, requests: usize, status: u16| {
+        let mut connection = mesh.connection();
+        let signed = (0..requests).map(|nonce| signer.nonce(nonce).sign(Request::get("/")));
+        signed.filter(|request| connection.exchange(request).unwrap().status == status).count()
+    };
+    let refused = count(&signer(), 1024, 503);
+    assert!((512..1024).contains(&refused), "the half of 1024 that is a client's: {refused} are refused");
+    // Eight places in each of 64 shards: 16 requests of the other client find theirs.
+    assert_eq!(count(&Signer::new("other", SECRET), 16, 200), 16);
+}
+
 #[test]
 fn a_signature_of_another_time_is_refused() {
     let mesh = setup(&json!({"max_age": "20s", "clock_skew": "20s"})).start().unwrap();
