@@ -138,6 +138,6 @@ impl Command {
 
     fn cpu_time(&self) -> cpu_time::Effort {
         let rounds = if self.quick { 5 } else { 21 };
-        cpu_time::Effort { rounds, requests: 1000, connections: 16 }
+        cpu_time::Effort { rounds, turns: 8, requests: 128, connections: 16 }
     }
 }

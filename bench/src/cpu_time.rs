@@ -1,6 +1,6 @@
 //! CPU time per request of Envoy's worker thread, under load, as the kernel accounts it.
 //!
-//! The chains take turns in one Envoy, so that what disturbs one of them disturbs the one that it is compared with.
+//! The chains take short turns in one Envoy, so that what disturbs one of them disturbs the one that it is compared with.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,8 +19,10 @@ use crate::statistics::Spread;
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How often each chain has its turn.
+    /// How often the chains are compared.
     pub rounds: usize,
+    /// In how many turns of each chain a round is cut.
+    pub turns: usize,
     /// Requests in each turn.
     pub requests: usize,
     /// Connections that send them.
@@ -40,7 +42,7 @@ pub struct CpuTime {
     pub added_ratio: Option<Spread>,
 }
 
-/// The turns before the first that counts: V8 has compiled all that is hot, and the caches are full.
+/// The rounds before the first that counts: V8 has compiled all that is hot, and the caches are full.
 const WARM_UP: usize = 2;
 /// The worker goes on a little after its last response.
 const SETTLE: Duration = Duration::from_millis(5);
@@ -61,16 +63,20 @@ pub fn measure(
     let mut clients = clients.collect::<Result<Vec<_>>>()?;
     let mut taken = vec![Vec::new(); chains.len()];
     for round in 0..WARM_UP + effort.rounds {
-        for turn in 0..chains.len() {
+        let mut nanoseconds = vec![0; chains.len()];
+        for turn in 0..effort.turns * chains.len() {
             // Another one begins each round, so that none always comes after the same other one.
             let place = (round + turn) % chains.len();
             let requests = requests.take(effort.requests);
             let before = worker.cpu_time()?;
             clients[place].send(&requests).with_context(|| format!("the chain {:?}", chains[place]))?;
             thread::sleep(SETTLE);
-            let nanoseconds = worker.cpu_time()? - before;
-            if round >= WARM_UP {
-                taken[place].push(nanoseconds as f64 / 1000.0 / effort.requests as f64);
+            nanoseconds[place] += worker.cpu_time()? - before;
+        }
+        if round >= WARM_UP {
+            let sent = (effort.turns * effort.requests) as f64;
+            for (taken, nanoseconds) in taken.iter_mut().zip(nanoseconds) {
+                taken.push(nanoseconds as f64 / 1000.0 / sent);
             }
         }
     }

@@ -136,7 +136,7 @@ impl Figures {
         if let Some(taken) = self.cpu_time {
             cells[4] = format!("{:.1}", taken.added.median);
             cells[5] = format!("{:.1}", taken.total.median);
-            cells[6] = ratio(taken.added_ratio);
+            cells[6] = self.goal.added_ratio.map_or_else(String::new, |_| ratio(taken.added_ratio));
             cells[8] = ratio(taken.ratio);
         }
         let plain = |goal| format!("{goal:.2}");
