@@ -1,6 +1,6 @@
 //! What a request costs in Envoy's worker thread, chain by chain.
 //!
-//! A [group](group) is a file of workloads. A workload is one kind of request and the filter chains that it goes through, each
+//! A [group] is a file of workloads. A workload is one kind of request and the filter chains that it goes through, each
 //! behind a listener of its own of one Envoy ([`mesh`]), beside a reference without filters. It is measured in
 //! [instructions], in [CPU time](cpu_time) and in [calls of the host](host_calls); the [report] has it all.
 
