@@ -13,8 +13,10 @@ const HEADER: &str = "^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const COOKIE: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const METHOD: &str = "^[!#$%&'*+.^_`|~0-9A-Z-]+$";
 const HOST: &str = r"^((\*\.)?[A-Za-z0-9_-]([A-Za-z0-9._-]*[A-Za-z0-9_-])?|\[[0-9A-Fa-f:.]+\])$";
-const PATH: &str = "^/[^?#]*$";
-const TEMPLATE: &str = r"^(/([*]|\{[A-Za-z0-9_]+\}|[^/*{}?#]*))+(/\*\*)?$|^/\*\*$";
+// ASCII without `#` and `?`; in a template also without `*`, `/`, `{` and `}`.
+const PATH: &str = r"^/[\x00-\x22\x24-\x3E\x40-\x7F]*$";
+const TEMPLATE: &str =
+    r"^(/([*]|\{[A-Za-z0-9_]+\}|[\x00-\x22\x24-\x29\x2B-\x2E\x30-\x3E\x40-\x7A\x7C\x7E\x7F]*))+(/\*\*)?$|^/\*\*$";
 const CIDR: &str = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 
 const PATHS: &[Variant] = &[
