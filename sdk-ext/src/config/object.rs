@@ -72,6 +72,17 @@ impl<'a> Object<'a> {
         is_there && is_set
     }
 
+    /// A field that may be left out, or `default` in its place; also where it was refused, since the whole config is then.
+    #[inline(never)]
+    pub fn or<T>(&mut self, name: &'static str, read: Reader<T>, default: T) -> T {
+        self.optional_with(name, read).flatten().unwrap_or(default)
+    }
+
+    /// Whether a field is there, which does not make it a known one.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// The one field of several that must be there, read by the function beside its name.
     pub fn exactly_one<T, const N: usize>(&mut self, readers: &[(&'static str, Reader<T>); N]) -> Option<T> {
         let names = readers.each_ref().map(|(name, _)| *name);

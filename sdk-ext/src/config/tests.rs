@@ -58,6 +58,28 @@ fn errors(json: &str) -> String {
     parse::<Config>(json.as_bytes()).unwrap_err().to_string()
 }
 
+/// A config that takes a default in place of a field that is refused.
+struct Lenient {
+    count: u64,
+    has_name: bool,
+}
+
+impl FromFields for Lenient {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let count = object.or("count", |node| node.integer(1..=10), 7);
+        Some(Self { count, has_name: object.has("name") })
+    }
+}
+
+#[test]
+fn a_default_takes_the_place_of_a_field_and_the_config_is_refused_for_a_wrong_one() {
+    assert_eq!(parse::<Lenient>(br#"{"count": 3}"#).map(|config| config.count), Ok(3));
+    assert_eq!(parse::<Lenient>(b"{}").map(|config| (config.count, config.has_name)), Ok((7, false)));
+    let errors = parse::<Lenient>(br#"{"count": 11, "name": 1}"#).map(drop).unwrap_err().to_string();
+    assert!(errors.contains("count: expected an integer from 1 to 10"), "{errors}");
+    assert!(errors.contains("name: unknown field"), "{errors}");
+}
+
 /// The errors of a config that has one field beside the required one.
 fn errors_of(field: &str) -> String {
     errors(&format!(r#"{{"sample": "1%", {field}}}"#))
