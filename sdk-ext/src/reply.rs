@@ -51,11 +51,21 @@ impl Reply {
     ///
     /// The name or value is not valid in a message, or frames it: see [`HeaderError`].
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, HeaderError> {
+        self.add_header(name, value)?;
+        Ok(self)
+    }
+
+    /// Adds a header in place: a reply that refuses this one stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reply::header`].
+    pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
         headers::check(Write::Add, name, value.as_ref())?;
         if let Kind::Answer(answer) = &mut self.kind {
             answer.headers.push((name.to_owned(), value.as_ref().to_vec()));
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Sets the body. It is left out where a message has none (204, 205 and 304).
@@ -171,6 +181,14 @@ mod tests {
             Kind::Answer(answer) => *answer,
             Kind::Failure(error) => panic!("{error}"),
         }
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_written_leaves_the_reply_as_it_was() {
+        let mut reply = Reply::new(429, "test");
+        assert!(reply.add_header("x-a", "1").is_ok());
+        assert!(reply.add_header("x-b", "1\r\n").is_err());
+        assert_eq!(answer(reply).headers, [("x-a".to_owned(), b"1".to_vec())]);
     }
 
     #[test]
