@@ -52,6 +52,23 @@ impl From<u32> for Status {
     }
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "NotFound",
+            Self::BadArgument => "BadArgument",
+            Self::SerializationFailure => "SerializationFailure",
+            Self::ParseFailure => "ParseFailure",
+            Self::InvalidMemoryAccess => "InvalidMemoryAccess",
+            Self::Empty => "Empty",
+            Self::CasMismatch => "CasMismatch",
+            Self::InternalFailure => "InternalFailure",
+            Self::Unimplemented => "Unimplemented",
+            Self::Other(number) => return write!(f, "Other({number})"),
+        })
+    }
+}
+
 /// A host call that failed: which, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError {
@@ -72,7 +89,7 @@ impl HostError {
 
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the host answered {} with {:?}", self.call, self.status)
+        write!(f, "the host answered {} with {}", self.call, self.status)
     }
 }
 
@@ -89,5 +106,13 @@ mod tests {
             assert!(HostError::check("f", number).is_err());
         }
         assert_eq!(Status::from(11), Status::Other(11));
+    }
+
+    #[test]
+    fn a_status_is_shown_by_its_name() {
+        for number in 1..=13 {
+            let status = Status::from(number);
+            assert_eq!(status.to_string(), format!("{status:?}"));
+        }
     }
 }
