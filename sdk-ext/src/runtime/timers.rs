@@ -91,7 +91,7 @@ impl Timers {
     fn period(&self, now: Duration) -> u32 {
         match self.deadlines.borrow().first() {
             Some(((deadline, _), _)) => {
-                let wait = deadline.saturating_sub(now).as_nanos().div_ceil(1_000_000);
+                let wait = deadline.saturating_sub(now).saturating_add(Duration::from_nanos(999_999)).as_millis();
                 u32::try_from(wait).unwrap_or(u32::MAX).clamp(1, i32::MAX.unsigned_abs())
             }
             None => 0,
