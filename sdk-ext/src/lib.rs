@@ -60,10 +60,12 @@
 //! * A module imports the host functions that its filter uses, and exports the callbacks that it declares, no more.
 
 pub mod config;
+pub mod digest;
 pub mod exchange;
 pub mod json;
 pub mod matching;
 pub mod metrics;
+pub mod protobuf;
 pub mod random;
 #[doc(hidden)]
 pub mod shell;
@@ -81,7 +83,6 @@ mod log;
 mod module;
 mod phases;
 mod plugin;
-mod protobuf;
 mod reply;
 mod runtime;
 mod shared_data;

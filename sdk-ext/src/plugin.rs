@@ -1,12 +1,13 @@
 //! Plugin: the configuration that a filter is made of, as the host knows it.
 
 use crate::abi;
+use crate::config::quoted;
+use crate::digest;
 use crate::filter::Filter;
 use crate::handle;
 use crate::labels;
 use crate::metrics::{self, Counter, Family, Gauge, Histogram, Kind as _, Labels};
 use crate::shared_data::SharedKey;
-use sha2::{Digest, Sha256};
 
 /// What runs.
 #[allow(unsafe_code, reason = "an attribute that names a section of the module")]
@@ -28,7 +29,7 @@ impl Plugin {
             filter: F::NAME,
             version: F::VERSION,
             name: String::from_utf8(name).unwrap_or_default(),
-            config_sha256: hex::encode(Sha256::digest(config)),
+            config_sha256: digest::sha256(config),
         }
     }
 
@@ -90,7 +91,10 @@ impl Plugin {
     /// time, in seconds since the Unix epoch: of several configurations the newest has the highest.
     pub(crate) fn announce(&self) {
         let Self { filter, version, name, config_sha256 } = self;
-        abi::log(2, &format!("{filter} {version}: plugin {name:?} takes up configuration sha256:{config_sha256}"));
+        abi::log(
+            2,
+            &format!("{filter} {version}: plugin {} takes up configuration sha256:{config_sha256}", quoted(name)),
+        );
         let short = config_sha256.get(..12).unwrap_or(config_sha256);
         let now = handle::now().unwrap_or_default().as_secs();
         let name = CONFIGURED.name(&metrics::name(filter, "configured"), [version, short]);

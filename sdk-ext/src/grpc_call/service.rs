@@ -1,6 +1,6 @@
 //! Service: where the host sends a gRPC call, in the form that it reads.
 
-use crate::protobuf::{bytes_field, varint};
+use crate::protobuf::{put_bytes, put_number};
 
 /// An `envoy.config.core.v3.GrpcService` with the fields `envoy_grpc.cluster_name` and
 /// `envoy_grpc.max_receive_message_length`.
@@ -8,8 +8,12 @@ use crate::protobuf::{bytes_field, varint};
 /// Envoy takes the cluster's name alone as well, but only where its bytes are no such message: with a name like `h2` or
 /// `auth-grpc`, which are, Envoy's whole process ends ("panic: unset oneof").
 pub(crate) fn encode(cluster: &str, max_message: usize) -> Vec<u8> {
-    let limit = [vec![0x08], varint(max_message)].concat();
-    bytes_field(0x0A, &[bytes_field(0x0A, cluster.as_bytes()), bytes_field(0x22, &limit)].concat())
+    let (mut limit, mut envoy, mut service) = (Vec::new(), Vec::new(), Vec::new());
+    put_number(&mut limit, 1, u64::try_from(max_message).unwrap_or(u64::MAX));
+    put_bytes(&mut envoy, 1, cluster.as_bytes());
+    put_bytes(&mut envoy, 4, &limit);
+    put_bytes(&mut service, 1, &envoy);
+    service
 }
 
 #[cfg(test)]
