@@ -1,17 +1,22 @@
 //! The configuration: types, and how they are read.
 
-use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Reader};
 use palisade_sdk::matching::{Cidr, ClientIp, Matcher};
 
 use crate::headers::{Headers, Upstream, When, XRateLimit};
 use crate::store::OnFull;
 
+mod cost;
+mod grant;
 mod limit;
 #[cfg(feature = "schema")]
 mod schema;
 
-use limit::MOST_LIMITS;
-pub(crate) use limit::{Accuracy, Cost, Grant, Limit, OnMissing};
+pub(crate) use cost::Cost;
+pub(crate) use grant::Grant;
+pub(crate) use limit::{Accuracy, Limit, OnMissing};
+
+const MOST_LIMITS: usize = 64;
 
 /// How many shards there are, at most and without a word about it.
 const SHARDS: (u64, u32) = (4096, 256);
@@ -60,39 +65,34 @@ pub(crate) enum Exempt {
 
 impl FromFields for Config {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let storage = object.optional("storage");
-        let client_ip = object.optional("client_ip");
-        let headers = object.optional("headers");
-        let deny = object.optional("deny");
-        let limits = object.required_with("limits", limits);
-        let exempt = object.optional("exempt");
-        let rule_by_route = object.optional("rule_by_route");
         Some(Self {
-            storage: storage?.unwrap_or_default(),
-            client_ip: client_ip?.unwrap_or_default(),
-            headers: headers?.unwrap_or_default(),
-            deny: deny?.unwrap_or_default(),
-            limits: limits?,
-            exempt: exempt?.unwrap_or_default(),
-            rule_by_route: rule_by_route?.unwrap_or(false),
+            storage: object.or("storage", Storage::from_config, Storage::default()),
+            client_ip: object.or("client_ip", ClientIp::from_config, ClientIp::default()),
+            headers: object.or("headers", Headers::from_config, Headers::default()),
+            deny: object.or("deny", Deny::from_config, Deny::default()),
+            limits: object.required_with("limits", limits).unwrap_or_default(),
+            exempt: object.or("exempt", Vec::from_config, Vec::new()),
+            rule_by_route: object.or("rule_by_route", bool::from_config, false),
         })
     }
 }
 
 fn limits(node: Node<'_>) -> Option<Vec<Limit>> {
-    let mut names: Vec<String> = Vec::new();
-    let limits = node.non_empty_list(|node| {
-        let limit = Limit::from_config(node)?;
-        if names.contains(&limit.name) {
-            return node.error(&["the name \"", &limit.name, "\" is already that of another limit"].concat());
+    let limits = at_most(MOST_LIMITS, "limits", node, Limit::from_config)?;
+    for (place, limit) in limits.iter().enumerate() {
+        if limits.iter().take(place).any(|other| other.name == limit.name) {
+            return node.error(&["the name \"", &limit.name, "\" is that of two limits"].concat());
         }
-        names.push(limit.name.clone());
-        Some(limit)
-    })?;
-    if limits.len() > MOST_LIMITS {
-        return node.error(&["expected at most ", &MOST_LIMITS.to_string(), " limits"].concat());
     }
     Some(limits)
+}
+
+/// A list that has an item, and not too many.
+pub(crate) fn at_most<T>(most: usize, items: &str, node: Node<'_>, read: Reader<T>) -> Option<Vec<T>> {
+    if node.value().as_array().is_some_and(|list| list.len() > most) {
+        return node.error(&["expected at most ", &most.to_string(), " ", items].concat());
+    }
+    node.non_empty_list(read)
 }
 
 // === impl Storage ===
@@ -105,53 +105,57 @@ impl Default for Storage {
 
 impl FromFields for Storage {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let shards = object.optional_with("shards", |node| {
-            let shards = node.integer(1..=SHARDS.0).and_then(|shards| u32::try_from(shards).ok())?;
-            if shards.is_power_of_two() { Some(shards) } else { node.error("expected a power of two, such as 256") }
-        });
-        let slots = object.optional_with("slots_per_shard", |node| {
-            node.integer(1..=SLOTS.0).and_then(|slots| usize::try_from(slots).ok())
-        });
-        let on_full = object.optional_with("on_full", |node| {
-            node.one_of(&[("shard_bucket", OnFull::Share), ("deny", OnFull::Deny), ("allow", OnFull::Allow)])
-        });
         let default = Self::default();
         Some(Self {
-            shards: shards?.unwrap_or(default.shards),
-            slots: slots?.unwrap_or(default.slots),
-            on_full: on_full?.unwrap_or_default(),
+            shards: object.or("shards", shards, default.shards),
+            slots: object.or("slots_per_shard", slots, default.slots),
+            on_full: object.or("on_full", on_full, default.on_full),
         })
     }
+}
+
+fn shards(node: Node<'_>) -> Option<u32> {
+    let shards = node.integer(1..=SHARDS.0)? as u32;
+    if shards.is_power_of_two() { Some(shards) } else { node.error("expected a power of two, such as 256") }
+}
+
+fn slots(node: Node<'_>) -> Option<usize> {
+    node.integer(1..=SLOTS.0).map(|slots| slots as usize)
+}
+
+fn on_full(node: Node<'_>) -> Option<OnFull> {
+    node.one_of(&[("shard_bucket", OnFull::Share), ("deny", OnFull::Deny), ("allow", OnFull::Allow)])
 }
 
 // === impl Headers ===
 
 impl FromFields for Headers {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let ietf = object.optional("ietf");
-        let x_ratelimit = object.optional_with("x_ratelimit", |node| {
-            node.one_of(&[("off", XRateLimit::Off), ("plain", XRateLimit::Plain), ("draft03", XRateLimit::Draft03)])
-        });
-        let when = object.optional_with("when", |node| {
-            node.one_of(&[("always", When::Always), ("denied", When::Denied), ("never", When::Never)])
-        });
-        let upstream = object.optional_with("upstream", |node| {
-            node.one_of(&[
-                ("overwrite", Upstream::Overwrite),
-                ("append", Upstream::Append),
-                ("keep_lower", Upstream::KeepLower),
-            ])
-        });
-        let shadow = object.optional("shadow");
         let default = Self::default();
         Some(Self {
-            ietf: ietf?.unwrap_or(default.ietf),
-            x_ratelimit: x_ratelimit?.unwrap_or(default.x_ratelimit),
-            when: when?.unwrap_or(default.when),
-            upstream: upstream?.unwrap_or(default.upstream),
-            shadow: shadow?.unwrap_or(default.shadow),
+            ietf: object.or("ietf", bool::from_config, default.ietf),
+            x_ratelimit: object.or("x_ratelimit", x_ratelimit, default.x_ratelimit),
+            when: object.or("when", when, default.when),
+            upstream: object.or("upstream", upstream, default.upstream),
+            shadow: object.or("shadow", bool::from_config, default.shadow),
         })
     }
+}
+
+fn x_ratelimit(node: Node<'_>) -> Option<XRateLimit> {
+    node.one_of(&[("off", XRateLimit::Off), ("plain", XRateLimit::Plain), ("draft03", XRateLimit::Draft03)])
+}
+
+fn when(node: Node<'_>) -> Option<When> {
+    node.one_of(&[("always", When::Always), ("denied", When::Denied), ("never", When::Never)])
+}
+
+fn upstream(node: Node<'_>) -> Option<Upstream> {
+    node.one_of(&[
+        ("overwrite", Upstream::Overwrite),
+        ("append", Upstream::Append),
+        ("keep_lower", Upstream::KeepLower),
+    ])
 }
 
 // === impl Deny ===
@@ -167,19 +171,21 @@ const UNAVAILABLE: u8 = 14;
 
 impl FromFields for Deny {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let status = object
-            .optional_with("status", |node| node.integer(400..=599).and_then(|status| u16::try_from(status).ok()));
-        let grpc_status = object.optional_with("grpc_status", |node| {
-            node.one_of(&[("resource_exhausted", RESOURCE_EXHAUSTED), ("unavailable", UNAVAILABLE)])
-        });
-        let problem = object.optional("problem");
         let default = Self::default();
         Some(Self {
-            status: status?.unwrap_or(default.status),
-            grpc_status: grpc_status?.unwrap_or(default.grpc_status),
-            problem: problem?.unwrap_or(default.problem),
+            status: object.or("status", status, default.status),
+            grpc_status: object.or("grpc_status", grpc_status, default.grpc_status),
+            problem: object.or("problem", bool::from_config, default.problem),
         })
     }
+}
+
+fn status(node: Node<'_>) -> Option<u16> {
+    node.integer(400..=599).map(|status| status as u16)
+}
+
+fn grpc_status(node: Node<'_>) -> Option<u8> {
+    node.one_of(&[("resource_exhausted", RESOURCE_EXHAUSTED), ("unavailable", UNAVAILABLE)])
 }
 
 // === impl Exempt ===

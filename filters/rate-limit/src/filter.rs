@@ -25,8 +25,8 @@ pub struct RateLimit {
     pub(crate) services: Vec<Option<Rls>>,
     habit: Habit,
     decisions: Family<Counter, 2>,
-    seen: [(Happened, Counter); SEEN.len()],
-    events: [(Count, Counter); EVENTS.len()],
+    seen: Vec<(Happened, Counter)>,
+    events: Vec<(Count, Counter)>,
 }
 
 /// The `grpc-status` of a request that is refused because a service gives no answer.
@@ -66,15 +66,14 @@ impl Filter for RateLimit {
     fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
         let seed = shared::seed(&plugin)?;
         let shards = SharedShards::new(plugin.clone(), config.storage.shards)?;
-        let service = |(name, rls): (&str, Option<_>)| rls.map(|rls| Rls::new(name, rls, &plugin));
         Ok(Self {
-            services: config.limits.iter().map(|limit| service((&limit.name, limit.rls.clone()))).collect(),
+            services: config.limits.iter().map(|limit| Rls::of(limit, &plugin)).collect(),
             limiter: Limiter::new(config, seed),
             shards,
             habit: Habit::default(),
             decisions: plugin.counters("decisions", labels!["limit", "verdict"]),
-            seen: SEEN.map(|(seen, name)| (seen, plugin.counter(name))),
-            events: EVENTS.map(|(events, name)| (events, plugin.counter(name))),
+            seen: SEEN.iter().map(|(seen, name)| (*seen, plugin.counter(name))).collect(),
+            events: EVENTS.iter().map(|(events, name)| (*events, plugin.counter(name))).collect(),
         })
     }
 
@@ -85,19 +84,20 @@ impl Filter for RateLimit {
         let reading = Reading::new(&request, &self.habit);
         let mut ruling = self.limiter.decide(&reading.view(&self.limiter), &self.shards, nanoseconds)?;
         settlement.hold(&ruling.reports);
-        if !ruling.global.is_empty() && !ruling.is_refused() {
-            global = self.ask_services(&reading, &mut ruling).await?;
+        for limit in std::mem::take(&mut ruling.global) {
+            if ruling.is_refused() {
+                break;
+            }
+            if let Some((asking, call)) = self.question(limit, &reading, &mut ruling, &mut global)? {
+                let answer = call.send().await;
+                self.answered(&asking, answer, &reading, &mut ruling, &mut global)?;
+            }
+            if ruling.is_refused() {
+                self.give_back(&mut ruling)?;
+            }
         }
         drop(reading);
-        self.count(&ruling);
-        if ruling.is_refused() {
-            return Err(self.refusal(&request, &ruling, &global)?);
-        }
-        settlement.owe(std::mem::take(&mut ruling.due));
-        let mut lines = self.lines(&ruling);
-        drop(ruling);
-        global.change_request(&mut request);
-        lines.append(&mut global.response_headers);
+        let lines = self.conclude(&mut request, ruling, global, &mut settlement)?;
         if lines.is_empty() && settlement.is_empty() {
             return Ok(());
         }
@@ -105,11 +105,7 @@ impl Filter for RateLimit {
             request.end().await;
         } else {
             let mut response = request.response().await;
-            // The request is done: what goes wrong now is reported, and the response goes on.
-            let told = self.tell(&mut response, lines).and_then(|()| settlement.read(&response));
-            if let Err(error) = told {
-                response.handle().report(&error);
-            }
+            self.tell(&mut response, lines, &mut settlement);
             if settlement.is_empty() {
                 return Ok(());
             }
@@ -121,6 +117,25 @@ impl Filter for RateLimit {
 }
 
 impl RateLimit {
+    /// Refuses what is refused; else says what the client is told on the response.
+    fn conclude<'s>(
+        &'s self,
+        request: &mut Request<Self>,
+        mut ruling: Ruling<'s>,
+        mut global: Global,
+        settlement: &mut Settlement<'s, Self>,
+    ) -> Result<Lines, Reply> {
+        self.count(&ruling);
+        if ruling.is_refused() {
+            return Err(self.refusal(request, &ruling, global)?);
+        }
+        settlement.owe(std::mem::take(&mut ruling.due));
+        global.change_request(request);
+        let mut lines = self.lines(&ruling);
+        lines.append(&mut global.response_headers);
+        Ok(lines)
+    }
+
     fn count(&self, ruling: &Ruling<'_>) {
         for Report { limit, verdict, .. } in &ruling.reports {
             self.decisions.increment([&limit.name, verdict.name()]);
@@ -162,7 +177,12 @@ impl RateLimit {
     }
 
     /// The answer to a request that is refused.
-    fn refusal(&self, request: &Request<Self>, ruling: &Ruling<'_>, global: &Global) -> Result<Reply, ExchangeError> {
+    fn refusal(
+        &self,
+        request: &Request<Self>,
+        ruling: &Ruling<'_>,
+        mut global: Global,
+    ) -> Result<Reply, ExchangeError> {
         let config = self.limiter.config();
         let Some(Report { verdict, decision, .. }) = ruling.telling() else {
             return Ok(Reply::new(config.deny.status, "palisade_rate_limit"));
@@ -173,37 +193,45 @@ impl RateLimit {
             true => (503, UNAVAILABLE),
             false => (config.deny.status, config.deny.grpc_status),
         };
-        let mut reply = Reply::new(status, verdict.details()).grpc_status(grpc_status);
-        if config.headers.when != When::Never {
-            for (name, value) in self.standings(ruling) {
-                reply = reply.header(&name, value)?;
-            }
-        }
+        let mut lines = match config.headers.when {
+            When::Never => Lines::new(),
+            When::Always | When::Denied => self.standings(ruling),
+        };
         let is_grpc = request.header("content-type")?.is_some_and(|value| value.starts_with(b"application/grpc"));
         if let Some(retry) = decision.retry {
-            reply = reply.header("retry-after", headers::retry_after(retry).to_string())?;
+            lines.push(("retry-after".into(), headers::retry_after(retry).to_string().into_bytes()));
         }
         if is_grpc {
             // A gRPC client reads -1 as "do not try again" (gRFC A6).
             let milliseconds = decision.retry.map_or("-1".to_owned(), |retry| retry.div_ceil(1_000_000).to_string());
-            reply = reply.header("grpc-retry-pushback-ms", milliseconds)?;
+            lines.push(("grpc-retry-pushback-ms".into(), milliseconds.into_bytes()));
         }
-        for (name, value) in &global.response_headers {
-            // What the service sends is not the client's fault: a line that cannot be written is left out.
-            reply = reply.clone().header(name, value).unwrap_or(reply);
-        }
+        lines.append(&mut global.response_headers);
+        let mut body = global.body;
         if config.deny.problem && !is_grpc && !is_unavailable {
-            let is_refused = |report: &&Report<'_>| matches!(report.verdict, Verdict::Refused(_));
-            let violated: Vec<_> =
-                ruling.reports.iter().filter(is_refused).map(|report| report.limit.name.as_str()).collect();
-            let body = headers::problem(config.deny.status, &violated);
-            return Ok(reply.header("content-type", "application/problem+json")?.body(body));
+            lines.push(("content-type".into(), b"application/problem+json".to_vec()));
+            body = headers::problem(config.deny.status, &ruling.violated()).into_bytes();
         }
-        Ok(if global.body.is_empty() { reply } else { reply.body(global.body.as_slice()) })
+        let mut reply = Reply::new(status, verdict.details()).grpc_status(grpc_status).body(body);
+        for (name, value) in lines {
+            // What a service sends is not the client's fault: a line that cannot be written is left out.
+            if let Err(error) = reply.add_header(&name, value) {
+                request.handle().report(&error);
+            }
+        }
+        Ok(reply)
     }
 
-    /// Tells the client about its limits on a response.
-    fn tell(&self, response: &mut Response<Self>, lines: Lines) -> Result<(), ExchangeError> {
+    /// Tells the client about its limits on a response, and reads there what it costs. The request is done: what goes wrong
+    /// now is reported, and the response goes on.
+    fn tell(&self, response: &mut Response<Self>, lines: Lines, settlement: &mut Settlement<'_, Self>) {
+        let told = self.write(response, lines).and_then(|()| settlement.read(response));
+        if let Err(error) = told {
+            response.handle().report(&error);
+        }
+    }
+
+    fn write(&self, response: &mut Response<Self>, lines: Lines) -> Result<(), ExchangeError> {
         let upstream = self.limiter.config().headers.upstream;
         let keeps = upstream == Upstream::KeepLower
             && match headers::remaining(&lines) {
@@ -216,9 +244,8 @@ impl RateLimit {
             let is_ours = headers::is_about_limits(&name);
             let written = match upstream {
                 _ if keeps && is_ours => Ok(()),
-                Upstream::Append => response.add_header(&name, value),
                 Upstream::Overwrite | Upstream::KeepLower if is_ours => response.set_header(&name, value),
-                Upstream::Overwrite | Upstream::KeepLower => response.add_header(&name, value),
+                _ => response.add_header(&name, value),
             };
             match written {
                 Err(HeaderError::Host(error)) => return Err(error.into()),

@@ -1,6 +1,6 @@
 //! Global: what rate limit services say about a request that the local limits admit.
 
-use palisade_sdk::{ExchangeError, Request};
+use palisade_sdk::{ExchangeError, GrpcAnswer, GrpcCall, GrpcError, Request};
 
 use crate::config::Limit;
 use crate::decision::Decision;
@@ -8,7 +8,7 @@ use crate::filter::{RateLimit, nanoseconds};
 use crate::headers::Lines;
 use crate::limiter::{Held, Reason, Report, Ruling, Verdict};
 use crate::reading::Reading;
-use crate::rls::{self, Answer, Asked, FailureMode};
+use crate::rls::{self, Answer, Asked, FailureMode, Question, Rls, RlsConfig};
 
 /// A service that gives no answer may give one soon.
 const RETRY: u64 = 1_000_000_000;
@@ -21,74 +21,81 @@ pub(crate) struct Global {
     pub(crate) body: Vec<u8>,
 }
 
+/// What a service is being asked.
+pub(crate) struct Asking<'s> {
+    limit: &'s Limit,
+    service: &'s Rls,
+    config: &'s RlsConfig,
+    question: Question,
+    enforced: bool,
+}
+
 impl RateLimit {
-    /// Asks the services of all limits that apply, until one refuses; what was taken of local limits comes back then.
-    pub(crate) async fn ask_services<'s>(
+    /// The question for the service of a limit, and the call that asks it; `None` where the answer is known without.
+    pub(crate) fn question<'s>(
         &'s self,
+        (number, limit): (usize, &'s Limit),
         reading: &Reading<'_, Self>,
         ruling: &mut Ruling<'s>,
-    ) -> Result<Global, ExchangeError> {
-        let mut global = Global::default();
-        for (number, limit) in std::mem::take(&mut ruling.global) {
-            self.ask_service(number, limit, reading, ruling, &mut global).await?;
-            if ruling.is_refused() {
-                let now = nanoseconds()?;
-                for report in &mut ruling.reports {
-                    // A place under a limit of concurrency is settled when the request is over, as always.
-                    if !report.holds_place() {
-                        self.limiter.give_back(&self.shards, now, std::mem::take(&mut report.held))?;
-                    }
-                }
-                ruling.due.clear();
-                break;
+        global: &mut Global,
+    ) -> Result<Option<(Asking<'s>, GrpcCall)>, ExchangeError> {
+        let (Some(Some(service)), Some(config)) = (self.services.get(number), &limit.rls) else { return Ok(None) };
+        let view = reading.view(&self.limiter);
+        let enforced = self.limiter.enforces(limit, &view)?;
+        let cost = self.limiter.cost(limit, &view, &mut ruling.seen)?;
+        let question = match rls::question(config, &limit.on_missing, &view, cost, &mut ruling.seen)? {
+            Asked::Question(question) => question,
+            Asked::Nothing => return Ok(None),
+            Asked::Missing => {
+                ruling.reports.push(report(limit, refused(None), enforced, Reason::NoKey));
+                return Ok(None);
             }
+        };
+        if let Some(answer) = service.remembered(&limit.name, self.limiter.seed(), &question) {
+            global.refuse(limit, enforced, answer, ruling);
+            return Ok(None);
         }
-        Ok(global)
+        let call = Rls::call(config, &question, reading.handle());
+        Ok(Some((Asking { limit, service, config, question, enforced }, call)))
     }
 
-    async fn ask_service<'s>(
+    /// Takes a service's answer. Where it refuses, what was taken of other limits comes back.
+    pub(crate) fn answered<'s>(
         &'s self,
-        number: usize,
-        limit: &'s Limit,
+        asking: &Asking<'s>,
+        answer: Result<GrpcAnswer, GrpcError>,
         reading: &Reading<'_, Self>,
         ruling: &mut Ruling<'s>,
         global: &mut Global,
     ) -> Result<(), ExchangeError> {
-        let Some(service) = self.services.get(number).and_then(Option::as_ref) else { return Ok(()) };
-        let view = reading.view(&self.limiter);
-        let enforced = self.limiter.enforces(limit, &view)?;
-        let cost = self.limiter.cost(limit, &view, &mut ruling.seen)?;
-        let question = match service.question(&view, &limit.on_missing, cost, &mut ruling.seen)? {
-            Asked::Question(question) => question,
-            Asked::Nothing => return Ok(()),
-            Asked::Missing => {
-                ruling.reports.push(report(limit, refused(None), enforced, Reason::NoKey));
-                return Ok(());
-            }
-        };
-        match service.ask(&question, reading.handle()).await {
-            rls::Verdict::Admitted(answer) => {
-                ruling.reports.push(answered(limit, &answer, true, enforced));
+        let Asking { limit, service, config, question, enforced } = asking;
+        match (service.verdict(&limit.name, self.limiter.seed(), question, answer), config.failure_mode) {
+            (rls::Verdict::Admitted(answer), _) => {
+                ruling.reports.push(answered(limit, &answer, true, *enforced));
                 global.add(answer);
             }
-            rls::Verdict::Refused(answer) => {
-                ruling.reports.push(answered(limit, &answer, false, enforced));
-                if enforced {
-                    global.add(answer);
-                }
+            (rls::Verdict::Refused(answer), _) => global.refuse(limit, *enforced, answer, ruling),
+            (rls::Verdict::Failed, FailureMode::Allow) => {}
+            (rls::Verdict::Failed, FailureMode::Deny) => {
+                ruling.reports.push(report(limit, refused(Some(RETRY)), *enforced, Reason::Unavailable));
             }
-            rls::Verdict::Failed => match service.failure_mode() {
-                FailureMode::Allow => {}
-                FailureMode::Deny => {
-                    ruling.reports.push(report(limit, refused(Some(RETRY)), enforced, Reason::Unavailable));
-                }
-                FailureMode::Local => {
-                    let local = self.limiter.decide_alone(limit, &view, &self.shards, nanoseconds)?;
-                    ruling.seen.add(local.seen);
-                    ruling.reports.extend(local.reports);
-                }
-            },
+            (rls::Verdict::Failed, FailureMode::Local) => {
+                self.limiter.decide_alone(limit, &reading.view(&self.limiter), &self.shards, nanoseconds, ruling)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Gives back what was taken of local limits for a request that a service refuses.
+    pub(crate) fn give_back(&self, ruling: &mut Ruling<'_>) -> Result<(), ExchangeError> {
+        let now = nanoseconds()?;
+        for report in &mut ruling.reports {
+            // A place under a limit of concurrency is settled when the request is over, as always.
+            if !report.holds_place() {
+                self.limiter.give_back(&self.shards, now, std::mem::take(&mut report.held))?;
+            }
+        }
+        ruling.due.clear();
         Ok(())
     }
 }
@@ -100,6 +107,13 @@ impl Global {
             if let Err(error) = request.add_header(&name, value) {
                 request.handle().report(&error);
             }
+        }
+    }
+
+    fn refuse<'s>(&mut self, limit: &'s Limit, enforced: bool, answer: Answer, ruling: &mut Ruling<'s>) {
+        ruling.reports.push(answered(limit, &answer, false, enforced));
+        if enforced {
+            self.add(answer);
         }
     }
 

@@ -61,8 +61,8 @@ enum Read {
 impl Limiter {
     /// The limiter of this configuration, in a process with this seed.
     pub fn new(config: Config, seed: Seed) -> Self {
-        let policies = config.limits.iter().flat_map(Limit::grants).map(|grant| grant.policy.horizon());
-        let room = Room { slots: config.storage.slots, horizon: policies.max().unwrap_or_default() };
+        let horizon = config.limits.iter().map(Limit::horizon).max().unwrap_or_default();
+        let room = Room { slots: config.storage.slots, horizon };
         let store = Store::new(room, config.storage.on_full);
         Self { config, seed, store, leases: Leases::default(), clock: Clock::default() }
     }
@@ -70,6 +70,11 @@ impl Limiter {
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The secret of this process's hashes.
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.seed
     }
 
     /// What happened in the store since this was asked last.
@@ -115,7 +120,7 @@ impl Limiter {
         Ok(ruling)
     }
 
-    /// Decides about a request by a limit's own rate, while its service gives no answer.
+    /// Decides about a request by a limit's own rate, while its service gives no answer, and adds to a ruling what that says.
     ///
     /// # Errors
     ///
@@ -126,17 +131,17 @@ impl Limiter {
         request: &RequestView<'_, A>,
         shards: &S,
         clock: impl FnOnce() -> Result<u64, S::Error>,
-    ) -> Result<Ruling<'s>, A::Error>
+        ruling: &mut Ruling<'s>,
+    ) -> Result<(), A::Error>
     where
         A: Attributes,
         A::Error: From<S::Error>,
         S: Shards,
     {
-        let mut ruling = Ruling::default();
         let mut applied = Vec::new();
-        self.apply(limit, request, &mut applied, &mut ruling)?;
-        self.take(shards, clock, applied, &mut ruling)?;
-        Ok(ruling)
+        self.apply(limit, request, &mut applied, ruling)?;
+        self.take(shards, clock, applied, ruling)?;
+        Ok(())
     }
 
     /// How much a request takes of a limit, where that is known before the response.
@@ -350,7 +355,7 @@ impl Limiter {
                 Outcome::Contended => (Vec::new(), true),
             },
         };
-        ruling.seen.contended = contended;
+        ruling.seen.contended |= contended;
         let refused = applied.iter().any(known_refused)
             || contended && applied.iter().any(|applied| applied.enforced && !applied.contended().admitted)
             || applied
@@ -448,8 +453,8 @@ fn matches<A: Attributes>(matcher: &Matcher, request: &RequestView<'_, A>, seen:
 
 /// Whether a key with this hash is in this part of all keys.
 fn is_within(part: Percent, hash: u64) -> bool {
-    let hash = u128::from(hash >> 32);
-    hash.saturating_mul(part.denominator()) < part.numerator().saturating_mul(1 << 32)
+    // Both factors of a percentage are below 2^67.
+    u128::from(hash >> 32).wrapping_mul(part.denominator()) < part.numerator() << 32
 }
 
 // === impl Applied ===

@@ -159,7 +159,7 @@ impl Store {
         place: Place,
         cost: u64,
     ) -> Result<(), S::Error> {
-        self.update(shards, place.shard, |table| {
+        self.update(shards, place.shard, &|table| {
             if policy.charge(table, place.fingerprint, cost, now, self.room).is_err() {
                 self.happened(|events| events.full = events.full.saturating_add(1));
                 if self.on_full == OnFull::Share {
@@ -186,7 +186,7 @@ impl Store {
         if taken.amount == 0 {
             return Ok(());
         }
-        self.update(shards, shard, |table| policy.give_back(table, taken, now, self.room))
+        self.update(shards, shard, &|table| policy.give_back(table, taken, now, self.room))
     }
 
     /// What happened since this was asked last.
@@ -194,7 +194,7 @@ impl Store {
         self.events.take()
     }
 
-    fn update<S: Shards>(&self, shards: &S, shard: u32, mut change: impl FnMut(&mut Table)) -> Result<(), S::Error> {
+    fn update<S: Shards>(&self, shards: &S, shard: u32, change: &dyn Fn(&mut Table)) -> Result<(), S::Error> {
         for _ in 0..TRIES {
             let (value, version) = shards.read(shard)?;
             let mut table = Table::new(value);

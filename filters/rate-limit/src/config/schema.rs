@@ -7,12 +7,12 @@ use palisade_sdk::config::{Percent, Rate, Size};
 use palisade_sdk::matching::{Cidr, ClientIp, Matcher, Selector};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::limit::{MOST_COUNTED, MOST_IN_BATCH, MOST_LIMITS, MOST_PARTS, MOST_TIERS, Tiers};
-use super::{Config, Cost, Deny, Exempt, Limit, OnMissing, SHARDS, SLOTS, Storage};
+use super::cost::MOST_COUNTED;
+use super::grant::{HIGHEST_BURST, MOST_TIERS, Tiers};
+use super::limit::{MOST_IN_BATCH, MOST_PARTS};
+use super::{Config, Cost, Deny, Exempt, Limit, MOST_LIMITS, OnMissing, SHARDS, SLOTS, Storage};
 use crate::headers::Headers;
 use crate::rls::RlsConfig;
-
-const HIGHEST_BURST: u64 = 1_000_000_000_000;
 
 impl JsonSchema for Config {
     fn schema_name() -> Cow<'static, str> {

@@ -113,7 +113,13 @@ impl<'l> Ruling<'l> {
     pub fn telling(&self) -> Option<&Report<'l>> {
         let refused = self.reports.iter().filter(|report| matches!(report.verdict, Verdict::Refused(_)));
         let longest = refused.max_by_key(|report| report.decision.retry.unwrap_or(u64::MAX));
-        longest.or_else(|| self.told().min_by(|one, other| one.share().cmp(&other.share())))
+        longest.or_else(|| self.told().reduce(|least, other| if other.has_less_left(least) { other } else { least }))
+    }
+
+    /// The names of the limits that refuse.
+    pub fn violated(&self) -> Vec<&'l str> {
+        let refused = self.reports.iter().filter(|report| matches!(report.verdict, Verdict::Refused(_)));
+        refused.map(|report| report.limit.name.as_str()).collect()
     }
 
     /// The limits of which the client is told.
@@ -135,11 +141,10 @@ impl<'l> Report<'l> {
         matches!(self.held, Held::Taken(Policy::Concurrency { .. }, _, taken) if taken.amount > 0)
     }
 
-    /// How much is left, in parts of 2^32 of the whole.
-    fn share(&self) -> u64 {
-        let whole = self.capacity.max(1);
-        let share = (u128::from(self.decision.remaining) << 32).checked_div(u128::from(whole)).unwrap_or_default();
-        u64::try_from(share).unwrap_or(u64::MAX)
+    /// Whether a smaller share of the whole is left than another's.
+    fn has_less_left(&self, other: &Self) -> bool {
+        let product = |one: u64, other: u64| u128::from(one).wrapping_mul(u128::from(other.max(1)));
+        product(self.decision.remaining, other.capacity) < product(other.decision.remaining, self.capacity)
     }
 
     pub(super) fn without_key(limit: &'l Limit, grant: &'l Grant) -> Self {
@@ -179,17 +184,6 @@ impl Due<'_> {
 // === impl Seen ===
 
 impl Seen {
-    /// Adds what happened elsewhere on the way.
-    pub(crate) fn add(&mut self, other: Self) {
-        let Self { exempt, ambiguous, unknown_rule, missing_key, invalid_cost, contended } = other;
-        self.exempt |= exempt;
-        self.ambiguous |= ambiguous;
-        self.unknown_rule |= unknown_rule;
-        self.missing_key |= missing_key;
-        self.invalid_cost |= invalid_cost;
-        self.contended |= contended;
-    }
-
     /// A cost as it stands in a header: decimal digits.
     pub(super) fn cost(&mut self, value: &[u8], default: u64) -> u64 {
         let digits = value.trim_ascii();

@@ -1,33 +1,24 @@
 //! Client: asks a rate limit service, and remembers what it refused.
 
 use super::answer::Answer;
-use super::config::{FailureMode, RlsConfig};
-use super::descriptors::{self, Asked, Question};
+use super::config::RlsConfig;
+use super::descriptors::Question;
 use super::message::{self, Code, Response};
-use super::protobuf::Malformed;
 use super::refusals::{Refusal, Refusals};
-use crate::config::OnMissing;
+use crate::config::Limit;
 use crate::decision::Decision;
-use crate::limiter::Seen;
-use palisade_sdk::matching::{Attributes, RequestView};
+use crate::key::Seed;
 use palisade_sdk::metrics::Family;
-use palisade_sdk::random::Seed;
-use palisade_sdk::{Counter, Filter, GrpcError, Handle, Plugin, labels};
+use palisade_sdk::{Counter, Filter, GrpcAnswer, GrpcCall, GrpcError, Handle, Plugin, labels};
 use std::cell::Cell;
 use std::fmt;
-use std::hash::BuildHasher;
-use std::time::Duration;
 
 const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 const METHOD: &str = "ShouldRateLimit";
 
 /// The service of one limit, as one worker asks it.
 pub(crate) struct Rls {
-    limit: String,
-    config: RlsConfig,
     refusals: Refusals,
-    /// Without it nothing is remembered: clients choose what is hashed.
-    seed: Option<Seed>,
     /// Whether the last call had no answer, so that an outage is logged once.
     failing: Cell<bool>,
     outcomes: Family<Counter, 2>,
@@ -54,112 +45,92 @@ enum Failure {
 // === impl Rls ===
 
 impl Rls {
-    /// The service of the limit of this name.
-    pub(crate) fn new(limit: &str, config: RlsConfig, plugin: &Plugin) -> Self {
-        Self {
-            limit: limit.to_owned(),
-            refusals: Refusals::new(config.remember),
-            config,
-            seed: Seed::new().ok(),
+    /// The service of a limit, if it has one.
+    pub(crate) fn of(limit: &Limit, plugin: &Plugin) -> Option<Self> {
+        Some(Self {
+            refusals: Refusals::new(limit.rls.as_ref()?.remember),
             failing: Cell::new(false),
             outcomes: plugin.counters("rls", labels!["limit", "outcome"]),
+        })
+    }
+
+    /// The call that asks the service.
+    pub(crate) fn call<F: Filter>(config: &RlsConfig, question: &Question, handle: &Handle<F>) -> GrpcCall {
+        let message = message::request(&config.domain, &question.descriptors, question.hits);
+        handle.grpc_call(&config.cluster, SERVICE, METHOD).message(message).timeout(config.timeout)
+    }
+
+    /// The refusal of the same before, while it holds.
+    pub(crate) fn remembered(&self, limit: &str, seed: &Seed, question: &Question) -> Option<Answer> {
+        let now = palisade_sdk::now().ok()?;
+        let mut longest: Option<Refusal> = None;
+        for descriptor in &question.descriptors {
+            if let Some(found) = self.refusals.find(hash(seed, descriptor), question.hits, now)
+                && longest.is_none_or(|longest| found.until > longest.until)
+            {
+                longest = Some(found);
+            }
         }
+        let Refusal { until, standing, .. } = longest?;
+        let left = u64::try_from(until.saturating_sub(now).as_nanos()).unwrap_or(u64::MAX);
+        let standing =
+            standing.map(|(shown, decision)| (shown, Decision { reset: left, retry: Some(left), ..decision }));
+        self.outcomes.increment([limit, "remembered"]);
+        Some(Answer { standing, retry: Some(left), ..Answer::default() })
     }
 
-    /// What holds after [`Verdict::Failed`].
-    pub(crate) fn failure_mode(&self) -> FailureMode {
-        self.config.failure_mode
-    }
-
-    /// What the service is to be asked about a request that takes so many hits.
-    ///
-    /// # Errors
-    ///
-    /// When the host refuses to answer.
-    pub(crate) fn question<A: Attributes>(
+    /// What comes of the service's answer.
+    pub(crate) fn verdict(
         &self,
-        request: &RequestView<'_, A>,
-        on_missing: &OnMissing,
-        hits: u64,
-        seen: &mut Seen,
-    ) -> Result<Asked, A::Error> {
-        let hits = u32::try_from(hits).unwrap_or(u32::MAX);
-        descriptors::read(&self.config.descriptors, on_missing, request, hits, seen)
-    }
-
-    /// Asks the service, unless it has refused the same before and that still holds.
-    pub(crate) async fn ask<F: Filter>(&self, question: &Question, handle: &Handle<F>) -> Verdict {
-        let now = palisade_sdk::now().ok();
-        if let Some(answer) = now.and_then(|now| self.remembered(question, now)) {
-            self.count("remembered");
-            return Verdict::Refused(answer);
-        }
-        match self.call(question, handle).await {
-            Ok(response) => {
-                self.failing.set(false);
-                self.judge(question, response)
-            }
+        limit: &str,
+        seed: &Seed,
+        question: &Question,
+        answer: Result<GrpcAnswer, GrpcError>,
+    ) -> Verdict {
+        let response = match read(answer) {
+            Ok(response) => response,
             Err(failure) => {
-                self.count(failure.outcome());
+                self.outcomes.increment([limit, failure.outcome()]);
                 if !self.failing.replace(true) {
-                    let limit = &self.limit;
-                    log::warn!("rate_limit: limit {limit:?} has no answer: {failure} (the next are only counted)");
+                    log::warn!("rate_limit: limit \"{limit}\" has no answer: {failure} (the next are only counted)");
                 }
-                Verdict::Failed
+                return Verdict::Failed;
             }
-        }
-    }
-
-    async fn call<F: Filter>(&self, question: &Question, handle: &Handle<F>) -> Result<Response, Failure> {
-        let RlsConfig { cluster, domain, timeout, .. } = &self.config;
-        let message = message::request(domain, &question.descriptors, question.hits);
-        let call = handle.grpc_call(cluster, SERVICE, METHOD).message(message).timeout(*timeout);
-        let answer = call.send().await.map_err(Failure::Call)?;
-        let response = Response::decode(&answer.message).map_err(|Malformed| Failure::Malformed)?;
-        if response.code == Code::Unknown { Err(Failure::Unknown) } else { Ok(response) }
-    }
-
-    fn judge(&self, question: &Question, response: Response) -> Verdict {
+        };
+        self.failing.set(false);
         if response.code != Code::OverLimit {
-            self.count("admitted");
+            self.outcomes.increment([limit, "admitted"]);
             return Verdict::Admitted(response.into_answer());
         }
-        self.count("refused");
-        if let Ok(now) = palisade_sdk::now() {
-            self.remember(question, &response, now);
-        }
+        self.outcomes.increment([limit, "refused"]);
+        self.remember(seed, question, &response);
         Verdict::Refused(response.into_answer())
     }
 
-    fn remember(&self, question: &Question, response: &Response, now: Duration) {
-        let Some(seed) = &self.seed else { return };
+    fn remember(&self, seed: &Seed, question: &Question, response: &Response) {
+        let Ok(now) = palisade_sdk::now() else { return };
         // Else it is unknown which status is about which descriptor.
         if response.statuses.len() != question.descriptors.len() {
             return;
         }
         for (descriptor, status) in question.descriptors.iter().zip(&response.statuses) {
             if let (Code::OverLimit, Some(lasts)) = (status.code, status.until_reset) {
-                let (descriptor, until) = (seed.hash_one(descriptor), now.saturating_add(lasts));
+                let (descriptor, until) = (hash(seed, descriptor), now.saturating_add(lasts));
                 let refusal = Refusal { descriptor, hits: question.hits, until, standing: status.standing() };
                 self.refusals.remember(refusal, now);
             }
         }
     }
+}
 
-    /// What is left of the refusal that lasts longest.
-    fn remembered(&self, question: &Question, now: Duration) -> Option<Answer> {
-        let seed = self.seed.as_ref()?;
-        let find = |descriptor| self.refusals.find(seed.hash_one(descriptor), question.hits, now);
-        let refusal = question.descriptors.iter().filter_map(find).max_by_key(|refusal| refusal.until)?;
-        let left = u64::try_from(refusal.until.saturating_sub(now).as_nanos()).unwrap_or(u64::MAX);
-        let decision = |decision| Decision { reset: left, retry: Some(left), ..decision };
-        let standing = refusal.standing.map(|(shown, standing)| (shown, decision(standing)));
-        Some(Answer { standing, retry: Some(left), ..Answer::default() })
-    }
+/// Clients choose what is hashed.
+fn hash(seed: &Seed, descriptor: &[u8]) -> u64 {
+    seed.key(descriptor).hash().0
+}
 
-    fn count(&self, outcome: &'static str) {
-        self.outcomes.increment([&self.limit, outcome]);
-    }
+fn read(answer: Result<GrpcAnswer, GrpcError>) -> Result<Response, Failure> {
+    let response = Response::decode(&answer.map_err(Failure::Call)?.message).ok_or(Failure::Malformed)?;
+    if response.code == Code::Unknown { Err(Failure::Unknown) } else { Ok(response) }
 }
 
 // === impl Failure ===

@@ -1,5 +1,6 @@
 //! The field `rls` of a limit.
 
+use crate::config::at_most;
 use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
 use palisade_sdk::matching::Selector;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const FAILURE_MODES: [(&str, FailureMode); 3] =
     [("local", FailureMode::Local), ("allow", FailureMode::Allow), ("deny", FailureMode::Deny)];
 
 /// Which service is asked, what, and what happens without an answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct RlsConfig {
     pub(super) cluster: String,
     pub(super) domain: String,
@@ -31,7 +32,7 @@ pub(crate) struct RlsConfig {
 }
 
 /// One part of a descriptor.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) value: Selector,
@@ -52,19 +53,13 @@ pub(crate) enum FailureMode {
 
 impl FromFields for RlsConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let cluster = object.required_with("cluster", |node| name(node, "the name of one of Envoy's clusters"));
-        let domain = object.required_with("domain", |node| name(node, "a domain of up to 256 bytes"));
-        let descriptors = object.required_with("descriptors", descriptors);
-        let timeout = object.optional_with("timeout", timeout);
-        let failure_mode = object.required_with("failure_mode", |node| node.one_of(&FAILURE_MODES));
-        let remember = object.optional("remember");
         Some(Self {
-            cluster: cluster?,
-            domain: domain?,
-            descriptors: descriptors?,
-            timeout: timeout?.unwrap_or(TIMEOUT),
-            failure_mode: failure_mode?,
-            remember: remember?.unwrap_or(REMEMBERED),
+            cluster: object.required_with("cluster", cluster).unwrap_or_default(),
+            domain: object.required_with("domain", domain).unwrap_or_default(),
+            descriptors: object.required_with("descriptors", descriptors).unwrap_or_default(),
+            timeout: object.or("timeout", timeout, TIMEOUT),
+            remember: object.or("remember", Duration::from_config, REMEMBERED),
+            failure_mode: object.required_with("failure_mode", failure_mode)?,
         })
     }
 }
@@ -73,22 +68,34 @@ impl FromFields for RlsConfig {
 
 impl FromFields for Entry {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let key = object.required_with("key", |node| name(node, "a key of up to 256 bytes"));
-        let value = object.required("value");
-        Some(Self { key: key?, value: value? })
+        let key = object.required_with("key", key).unwrap_or_default();
+        let value = object.required("value")?;
+        Some(Self { key, value })
     }
 }
 
 fn descriptors(node: Node<'_>) -> Option<Vec<Vec<Entry>>> {
-    at_most(node, |node| at_most(node, Entry::from_config))
+    at_most(MOST_DESCRIPTORS, "items", node, entries)
 }
 
-fn at_most<T>(node: Node<'_>, read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let items = node.non_empty_list(read)?;
-    if items.len() > MOST_DESCRIPTORS {
-        return node.malformed(&["at most ", &MOST_DESCRIPTORS.to_string(), " items"].concat());
-    }
-    Some(items)
+fn entries(node: Node<'_>) -> Option<Vec<Entry>> {
+    at_most(MOST_DESCRIPTORS, "items", node, Entry::from_config)
+}
+
+fn cluster(node: Node<'_>) -> Option<String> {
+    name(node, "the name of one of Envoy's clusters")
+}
+
+fn domain(node: Node<'_>) -> Option<String> {
+    name(node, "a domain of up to 256 bytes")
+}
+
+fn key(node: Node<'_>) -> Option<String> {
+    name(node, "a key of up to 256 bytes")
+}
+
+fn failure_mode(node: Node<'_>) -> Option<FailureMode> {
+    node.one_of(&FAILURE_MODES)
 }
 
 fn name(node: Node<'_>, expected: &str) -> Option<String> {

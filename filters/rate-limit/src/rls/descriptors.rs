@@ -1,11 +1,11 @@
 //! Descriptors: what a rate limit service counts by, read from a request.
 
-use super::config::Entry;
+use super::config::{Entry, RlsConfig};
 use super::message::put_entry;
 use crate::config::OnMissing;
 use crate::limiter::Seen;
+use palisade_sdk::digest;
 use palisade_sdk::matching::{Attributes, RequestView};
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// The longest value that goes to a service as it is, in bytes.
@@ -31,17 +31,17 @@ pub(crate) enum Asked {
     Missing,
 }
 
-/// Reads the descriptors. `on_missing` is about each of their values; a descriptor that is skipped for one is left out, as
-/// Envoy's own rate limit filter does.
-pub(super) fn read<A: Attributes>(
-    descriptors: &[Vec<Entry>],
+/// Reads what a service is asked about a request that takes so many hits. `on_missing` is about each value of a
+/// descriptor; one that is skipped for a value is left out, as Envoy's own rate limit filter does.
+pub(crate) fn question<A: Attributes>(
+    config: &RlsConfig,
     on_missing: &OnMissing,
     request: &RequestView<'_, A>,
-    hits: u32,
+    hits: u64,
     seen: &mut Seen,
 ) -> Result<Asked, A::Error> {
     let mut whole = Vec::new();
-    'descriptors: for entries in descriptors {
+    'descriptors: for entries in &config.descriptors {
         let mut descriptor = Vec::new();
         for Entry { key, value } in entries {
             let selection = value.select(request)?;
@@ -60,9 +60,10 @@ pub(super) fn read<A: Attributes>(
         }
         whole.push(descriptor);
     }
+    let hits = u32::try_from(hits).unwrap_or(u32::MAX).max(1);
     Ok(match whole.is_empty() {
         true => Asked::Nothing,
-        false => Asked::Question(Question { descriptors: whole, hits: hits.max(1) }),
+        false => Asked::Question(Question { descriptors: whole, hits }),
     })
 }
 
@@ -72,7 +73,7 @@ pub(super) fn read<A: Attributes>(
 /// comes out as U+FFFD, and clients that differ in it alone are one.
 fn text(value: &[u8]) -> Cow<'_, str> {
     match value.len() > LONGEST {
-        true => ["sha256:", &hex::encode(Sha256::digest(value))].concat().into(),
+        true => ["sha256:", &digest::sha256(value)].concat().into(),
         false => String::from_utf8_lossy(value),
     }
 }

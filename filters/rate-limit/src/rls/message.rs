@@ -3,9 +3,9 @@
 //! From `envoy/service/ratelimit/v3/rls.proto`; fields that are not named here are passed over.
 
 use super::answer::Answer;
-use super::protobuf::{Fields, Malformed, put_bytes, put_number};
 use crate::decision::Decision;
 use crate::headers::Shown;
+use palisade_sdk::protobuf::{Wire, put_bytes, put_number, take_field};
 use std::time::Duration;
 
 /// The most lines of headers that a service may add.
@@ -64,26 +64,27 @@ pub(super) struct Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Limit {
     requests: u32,
-    unit: u64,
+    unit: u32,
 }
 
 // === impl Response ===
 
 impl Response {
-    pub(super) fn decode(message: &[u8]) -> Result<Self, Malformed> {
+    /// `None` for bytes that are no such message.
+    pub(super) fn decode(mut message: &[u8]) -> Option<Self> {
         let mut response = Self::default();
-        for field in Fields::of(message) {
-            let (number, value) = field?;
-            match number {
-                1 => response.code = Code::of(value.number()?),
-                2 => response.statuses.push(Status::decode(value.bytes()?)?),
-                3 => push_header(&mut response.response_headers, value.bytes()?)?,
-                4 => push_header(&mut response.request_headers, value.bytes()?)?,
-                5 => response.body = value.bytes()?.to_vec(),
+        while !message.is_empty() {
+            match take_field(&mut message)? {
+                (1, Wire::Varint(code)) => response.code = Code::of(code),
+                (2, Wire::Bytes(status)) => response.statuses.push(Status::decode(status)?),
+                (3, Wire::Bytes(header)) => push_header(&mut response.response_headers, header)?,
+                (4, Wire::Bytes(header)) => push_header(&mut response.request_headers, header)?,
+                (5, Wire::Bytes(body)) => response.body = body.to_vec(),
+                (1..=5, _) => return None,
                 _ => {}
             }
         }
-        Ok(response)
+        Some(response)
     }
 
     pub(super) fn into_answer(self) -> Answer {
@@ -109,7 +110,7 @@ impl Response {
 impl Code {
     /// An enumeration is a number of 32 bits.
     fn of(number: u64) -> Self {
-        match number & u64::from(u32::MAX) {
+        match number as u32 {
             1 => Self::Ok,
             2 => Self::OverLimit,
             _ => Self::Unknown,
@@ -120,19 +121,19 @@ impl Code {
 // === impl Status ===
 
 impl Status {
-    fn decode(message: &[u8]) -> Result<Self, Malformed> {
+    fn decode(mut message: &[u8]) -> Option<Self> {
         let mut status = Self::default();
-        for field in Fields::of(message) {
-            let (number, value) = field?;
-            match number {
-                1 => status.code = Code::of(value.number()?),
-                2 => status.limit.get_or_insert_default().merge(value.bytes()?)?,
-                3 => status.remaining = low(value.number()?),
-                4 => status.until_reset = Some(duration(value.bytes()?)?),
+        while !message.is_empty() {
+            match take_field(&mut message)? {
+                (1, Wire::Varint(code)) => status.code = Code::of(code),
+                (2, Wire::Bytes(limit)) => status.limit.get_or_insert_default().merge(limit)?,
+                (3, Wire::Varint(remaining)) => status.remaining = remaining as u32,
+                (4, Wire::Bytes(reset)) => status.until_reset = Some(duration(reset)?),
+                (1..=4, _) => return None,
                 _ => {}
             }
         }
-        Ok(status)
+        Some(status)
     }
 
     /// The limit, and where it stands.
@@ -153,16 +154,16 @@ impl Status {
 // === impl Limit ===
 
 impl Limit {
-    fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
-        for field in Fields::of(message) {
-            let (number, value) = field?;
-            match number {
-                1 => self.requests = low(value.number()?),
-                2 => self.unit = value.number()? & u64::from(u32::MAX),
+    fn merge(&mut self, mut message: &[u8]) -> Option<()> {
+        while !message.is_empty() {
+            match take_field(&mut message)? {
+                (1, Wire::Varint(requests)) => self.requests = requests as u32,
+                (2, Wire::Varint(unit)) => self.unit = unit as u32,
+                (1 | 2, _) => return None,
                 _ => {}
             }
         }
-        Ok(())
+        Some(())
     }
 
     /// Of `RateLimit.Unit`; months and years are not all of one length.
@@ -179,40 +180,41 @@ impl Limit {
 }
 
 /// A `HeaderValue`: its value as a text, or else as bytes.
-fn push_header(headers: &mut Vec<(String, Vec<u8>)>, message: &[u8]) -> Result<(), Malformed> {
+fn push_header(headers: &mut Vec<(String, Vec<u8>)>, mut message: &[u8]) -> Option<()> {
     if headers.len() >= MOST_HEADERS {
-        return Err(Malformed);
+        return None;
     }
     let (mut name, mut text, mut raw) = (&[][..], &[][..], &[][..]);
-    for field in Fields::of(message) {
-        let (number, value) = field?;
-        match number {
-            1 => name = value.bytes()?,
-            2 => text = value.bytes()?,
-            3 => raw = value.bytes()?,
+    while !message.is_empty() {
+        match take_field(&mut message)? {
+            (1, Wire::Bytes(bytes)) => name = bytes,
+            (2, Wire::Bytes(bytes)) => text = bytes,
+            (3, Wire::Bytes(bytes)) => raw = bytes,
+            (1..=3, _) => return None,
             _ => {}
         }
     }
-    let name = str::from_utf8(name).map_err(|_| Malformed)?.to_ascii_lowercase();
+    let name = str::from_utf8(name).ok()?.to_ascii_lowercase();
     let value = if text.is_empty() { raw } else { text };
     headers.push((name, value.to_vec()));
-    Ok(())
+    Some(())
 }
 
 /// A `google.protobuf.Duration`; one in the past is over.
-fn duration(message: &[u8]) -> Result<Duration, Malformed> {
-    let (mut seconds, mut nanos) = (0, 0);
-    for field in Fields::of(message) {
-        let (number, value) = field?;
-        match number {
-            1 => seconds = value.number()?,
-            2 => nanos = low(value.number()?),
+fn duration(mut message: &[u8]) -> Option<Duration> {
+    let (mut seconds, mut nanos) = (0_u64, 0_u32);
+    while !message.is_empty() {
+        match take_field(&mut message)? {
+            (1, Wire::Varint(number)) => seconds = number,
+            // A number of 32 bits is the low half of what stands there.
+            (2, Wire::Varint(number)) => nanos = number as u32,
+            (1 | 2, _) => return None,
             _ => {}
         }
     }
     // Of two's complement: the highest bit says that it is negative.
     let is_past = seconds > i64::MAX.unsigned_abs() || nanos > i32::MAX.unsigned_abs();
-    Ok(if is_past {
+    Some(if is_past {
         Duration::ZERO
     } else {
         Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
@@ -221,11 +223,6 @@ fn duration(message: &[u8]) -> Result<Duration, Malformed> {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// A number of 32 bits is the low half of what stands there.
-fn low(number: u64) -> u32 {
-    u32::try_from(number & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ fn code(code: i32) -> Code {
 
 fn expected_status(status: &DescriptorStatus) -> Status {
     let limit = status.current_limit.as_ref();
-    let limit = limit.map(|limit| Limit { requests: limit.requests_per_unit, unit: (limit.unit as u32).into() });
+    let limit = limit.map(|limit| Limit { requests: limit.requests_per_unit, unit: limit.unit as u32 });
     let until_reset =
         status.duration_until_reset.map(|reset| match (u64::try_from(reset.seconds), u32::try_from(reset.nanos)) {
             (Ok(seconds), Ok(nanos)) => Duration::from_secs(seconds) + Duration::from_nanos(nanos.into()),
@@ -113,7 +113,7 @@ proptest! {
 
     #[test]
     fn a_response_is_read_as_its_authors_meant_it(response in response()) {
-        prop_assert_eq!(Response::decode(&response.encode_to_vec()), Ok(expected(&response)));
+        prop_assert_eq!(Response::decode(&response.encode_to_vec()), Some(expected(&response)));
     }
 
     /// One byte is another, one is missing or one too many, or the end is missing.
@@ -134,7 +134,7 @@ proptest! {
             _ => message.truncate(place),
         }
         // What only they refuse is in fields that are not read here, or no text.
-        if let (Ok(read), Ok(theirs)) = (Response::decode(&message), RateLimitResponse::decode(message.as_slice())) {
+        if let (Some(read), Ok(theirs)) = (Response::decode(&message), RateLimitResponse::decode(message.as_slice())) {
             prop_assert_eq!(read, expected(&theirs));
         }
     }
@@ -147,7 +147,7 @@ proptest! {
 
 #[test]
 fn an_empty_answer_says_nothing() {
-    assert_eq!(Response::decode(b""), Ok(Response::default()));
+    assert_eq!(Response::decode(b""), Some(Response::default()));
     assert_eq!(Response::default().code, Code::Unknown);
 }
 
@@ -155,7 +155,7 @@ fn an_empty_answer_says_nothing() {
 fn a_code_of_a_later_protocol_is_unknown() {
     for code in [0, 3, -1, i32::MAX] {
         let message = RateLimitResponse { overall_code: code, ..Default::default() }.encode_to_vec();
-        assert_eq!(Response::decode(&message).map(|response| response.code), Ok(Code::Unknown), "{code}");
+        assert_eq!(Response::decode(&message).map(|response| response.code), Some(Code::Unknown), "{code}");
     }
 }
 
@@ -165,7 +165,7 @@ fn a_service_cannot_add_headers_without_end() {
     let with = |count| RateLimitResponse { response_headers_to_add: vec![header.clone(); count], ..Default::default() };
     let read = Response::decode(&with(MOST_HEADERS).encode_to_vec()).unwrap();
     assert_eq!(read.response_headers, vec![("x-a".to_owned(), b"1".to_vec()); MOST_HEADERS]);
-    assert_eq!(Response::decode(&with(MOST_HEADERS + 1).encode_to_vec()), Err(Malformed));
+    assert_eq!(Response::decode(&with(MOST_HEADERS + 1).encode_to_vec()), None);
 }
 
 #[test]
