@@ -1,7 +1,7 @@
 //! The filters that this project ships.
 
 use palisade_auth::config::Config as Auth;
-use palisade_rate_limit::config::Config as RateLimit;
+use palisade_rate_limit::config::{Config as RateLimitGlobal, WithoutGlobal as RateLimit};
 use palisade_trace_sampler::config::Config as TraceSampler;
 use palisade_trace_sampler::span_export::WithSpanExport;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -11,6 +11,11 @@ use serde_json::Value;
 pub const FILTERS: &[Filter] = &[
     Filter { name: "auth", module_crate: "filters/auth/module", schema: schema_of::<Auth> },
     Filter { name: "rate-limit", module_crate: "filters/rate-limit/module", schema: schema_of::<RateLimit> },
+    Filter {
+        name: "rate-limit-global",
+        module_crate: "filters/rate-limit/module-global",
+        schema: schema_of::<RateLimitGlobal>,
+    },
     Filter { name: "trace-sampler", module_crate: "filters/trace-sampler/module", schema: schema_of::<TraceSampler> },
     Filter {
         name: "trace-sampler-span-export",

@@ -19,7 +19,7 @@ fn every_filter_config_is_one_that_its_filter_reads_and_its_schema_accepts() {
             let text = with_secrets(config).to_string();
             let read = match module {
                 "auth" => config::parse::<Auth>(text.as_bytes()).map(drop),
-                "rate_limit" => config::parse::<RateLimit>(text.as_bytes()).map(drop),
+                "rate_limit" | "rate_limit_global" => config::parse::<RateLimit>(text.as_bytes()).map(drop),
                 "trace_sampler" => config::parse::<Config>(text.as_bytes()).map(drop),
                 "trace_sampler_span_export" => config::parse::<WithSpanExport>(text.as_bytes()).map(drop),
                 other => panic!("{}: no filter is called {other}", path.display()),
@@ -35,7 +35,7 @@ fn every_filter_config_is_one_that_its_filter_reads_and_its_schema_accepts() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 9);
 }
 
 #[test]

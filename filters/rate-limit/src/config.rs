@@ -9,12 +9,14 @@ use crate::store::OnFull;
 mod cost;
 mod grant;
 mod limit;
-#[cfg(feature = "schema")]
+#[cfg(all(feature = "schema", feature = "global"))]
 mod schema;
 
 pub(crate) use cost::Cost;
-pub(crate) use grant::Grant;
+pub(crate) use grant::{FailureMode, Grant};
 pub(crate) use limit::{Accuracy, Limit, OnMissing};
+#[cfg(all(feature = "schema", feature = "global"))]
+pub use schema::WithoutGlobal;
 
 const MOST_LIMITS: usize = 64;
 

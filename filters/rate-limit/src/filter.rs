@@ -8,11 +8,10 @@ use palisade_sdk::{
 };
 
 use crate::config::Config;
-use crate::global::Global;
+use crate::global::{Global, Rls};
 use crate::headers::{self, Lines, Upstream, When};
 use crate::limiter::{Limiter, NAME, Reason, Report, Ruling, Seen, Verdict};
 use crate::reading::{Habit, Reading};
-use crate::rls::Rls;
 use crate::settlement::Settlement;
 use crate::shared::{self, SharedShards};
 use crate::store::Events;
@@ -60,6 +59,9 @@ impl Filter for RateLimit {
 
     const NAME: &'static str = NAME;
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    #[cfg(not(feature = "global"))]
+    const PHASES: Phases = phases![request_headers, response_headers, end];
+    #[cfg(feature = "global")]
     const PHASES: Phases = phases![request_headers, response_headers, grpc_call, end];
     const ON_FAILURE: OnFailure = OnFailure::Refuse;
 
@@ -80,10 +82,13 @@ impl Filter for RateLimit {
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
         let mut request = exchange.request().await;
         let mut settlement = Settlement::new(self, request.handle().clone());
+        #[cfg_attr(not(feature = "global"), expect(unused_mut, reason = "services add to it"))]
         let mut global = Global::default();
         let reading = Reading::new(&request, &self.habit);
+        #[cfg_attr(not(feature = "global"), expect(unused_mut, reason = "services add to it"))]
         let mut ruling = self.limiter.decide(&reading.view(&self.limiter), &self.shards, nanoseconds)?;
         settlement.hold(&ruling.reports);
+        #[cfg(feature = "global")]
         for limit in std::mem::take(&mut ruling.global) {
             if ruling.is_refused() {
                 break;

@@ -2,13 +2,14 @@
 
 use palisade_sdk::{ExchangeError, GrpcAnswer, GrpcCall, GrpcError, Request};
 
-use crate::config::Limit;
+use crate::config::{FailureMode, Limit};
 use crate::decision::Decision;
 use crate::filter::{RateLimit, nanoseconds};
 use crate::headers::Lines;
 use crate::limiter::{Held, Reason, Report, Ruling, Verdict};
 use crate::reading::Reading;
-use crate::rls::{self, Answer, Asked, FailureMode, Question, Rls, RlsConfig};
+use crate::rls::{self, Answer, Asked, Question};
+pub(crate) use crate::rls::{Rls, RlsConfig};
 
 /// A service that gives no answer may give one soon.
 const RETRY: u64 = 1_000_000_000;
@@ -69,7 +70,7 @@ impl RateLimit {
         global: &mut Global,
     ) -> Result<(), ExchangeError> {
         let Asking { limit, service, config, question, enforced } = asking;
-        match (service.verdict(&limit.name, self.limiter.seed(), question, answer), config.failure_mode) {
+        match (service.verdict(&limit.name, self.limiter.seed(), question, answer), config.failure_mode()) {
             (rls::Verdict::Admitted(answer), _) => {
                 ruling.reports.push(answered(limit, &answer, true, *enforced));
                 global.add(answer);

@@ -3,7 +3,7 @@
 //! A limit with `rls` is asked after all local ones have admitted a request: [`question`] is what, read from the request,
 //! [`Rls::call`] asks it, and [`Rls::verdict`] reads the answer. A refusal that says how long it holds is remembered for
 //! that long ([`Rls::remembered`]), so that the service is not asked again. Where the service gives no answer, its
-//! [`FailureMode`] decides; with [`FailureMode::Local`] the limit's own `rate` (with its `burst` and `key`) holds meanwhile.
+//! [`FailureMode`](crate::config::FailureMode) decides; with `local` the limit's own `rate` (with its `burst` and `key`) holds meanwhile.
 
 mod answer;
 mod client;
@@ -14,5 +14,5 @@ mod refusals;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{Rls, Verdict};
-pub(crate) use config::{FailureMode, RlsConfig};
+pub(crate) use config::RlsConfig;
 pub(crate) use descriptors::{Asked, Question, question};

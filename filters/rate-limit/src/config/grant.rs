@@ -11,7 +11,6 @@ use crate::gcra::{Gcra, Unfit};
 use crate::headers::Shown;
 use crate::key;
 use crate::policy::Policy;
-use crate::rls::FailureMode;
 
 pub(super) const MOST_TIERS: usize = 64;
 
@@ -36,6 +35,17 @@ pub(crate) struct Grant {
 pub(crate) struct Tiers {
     pub(crate) by: Selector,
     pub(crate) grants: Vec<(String, Option<Grant>)>,
+}
+
+/// What holds while the service gives no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureMode {
+    /// The limit's own rate.
+    Local,
+    /// The request passes.
+    Allow,
+    /// The request is refused.
+    Deny,
 }
 
 /// What a grant depends on besides its own fields.

@@ -6,9 +6,9 @@ use palisade_sdk::matching::{Matcher, Selector};
 use super::at_most;
 use super::cost::Cost;
 use super::grant::{Grant, Grants, Tiers};
+use crate::global::RlsConfig;
 use crate::key;
 use crate::policy::Policy;
-use crate::rls::RlsConfig;
 
 /// The parts of a key.
 pub(super) const MOST_PARTS: usize = 16;
@@ -81,7 +81,7 @@ impl FromFields for Limit {
             matcher: object.or("match", Matcher::from_config, Matcher::default()),
             key: object.or("key", key_parts, Vec::new()),
             on_missing: object.or("on_missing", OnMissing::from_config, OnMissing::Literal(String::new())),
-            grant: grants.of_limit(object, rls.as_ref().map(|rls| rls.failure_mode)),
+            grant: grants.of_limit(object, rls.as_ref().map(RlsConfig::failure_mode)),
             rls,
             identity: key::identity(&name, None),
             tiers: object.optional_with("tiers", |node| Tiers::read(node, grants)).flatten(),

@@ -11,32 +11,52 @@ use super::cost::MOST_COUNTED;
 use super::grant::{HIGHEST_BURST, MOST_TIERS, Tiers};
 use super::limit::{MOST_IN_BATCH, MOST_PARTS};
 use super::{Config, Cost, Deny, Exempt, Limit, MOST_LIMITS, OnMissing, SHARDS, SLOTS, Storage};
+use crate::global::RlsConfig;
 use crate::headers::Headers;
-use crate::rls::RlsConfig;
+
+/// The configuration of a module without the feature `global`.
+pub struct WithoutGlobal;
+
+/// One of its limits.
+struct LocalLimit;
 
 impl JsonSchema for Config {
+    fn schema_name() -> Cow<'static, str> {
+        "RateLimitGlobal".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        config::<Limit>(generator)
+    }
+}
+
+impl JsonSchema for WithoutGlobal {
     fn schema_name() -> Cow<'static, str> {
         "RateLimit".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        ObjectSchema::new(generator)
-            .optional::<Storage>("storage", "How much is known about keys.")
-            .optional::<ClientIp>("client_ip", "Which address is the client's, for keys and matchers that ask for it.")
-            .optional::<Headers>("headers", "What the client is told about its limits.")
-            .optional::<Deny>("deny", "How a request is refused.")
-            .required_with("limits", "The limits; all that match a request apply.", |generator| {
-                let mut limits = non_empty_list(generator.subschema_for::<Limit>());
-                limits.insert("maxItems".to_owned(), MOST_LIMITS.into());
-                limits
-            })
-            .optional::<Vec<Exempt>>("exempt", "Requests to which no limit applies.")
-            .optional::<bool>(
-                "rule_by_route",
-                "Whether the metadata `palisade` of a route or virtual host may name the limits. Default: false.",
-            )
-            .build()
+        config::<LocalLimit>(generator)
     }
+}
+
+fn config<L: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    ObjectSchema::new(generator)
+        .optional::<Storage>("storage", "How much is known about keys.")
+        .optional::<ClientIp>("client_ip", "Which address is the client's, for keys and matchers that ask for it.")
+        .optional::<Headers>("headers", "What the client is told about its limits.")
+        .optional::<Deny>("deny", "How a request is refused.")
+        .required_with("limits", "The limits; all that match a request apply.", |generator| {
+            let mut limits = non_empty_list(generator.subschema_for::<L>());
+            limits.insert("maxItems".to_owned(), MOST_LIMITS.into());
+            limits
+        })
+        .optional::<Vec<Exempt>>("exempt", "Requests to which no limit applies.")
+        .optional::<bool>(
+            "rule_by_route",
+            "Whether the metadata `palisade` of a route or virtual host may name the limits. Default: false.",
+        )
+        .build()
 }
 
 impl JsonSchema for Storage {
@@ -120,55 +140,65 @@ impl JsonSchema for Exempt {
 
 impl JsonSchema for Limit {
     fn schema_name() -> Cow<'static, str> {
+        "GlobalLimit".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        limit(generator).optional::<RlsConfig>("rls", "The service that is asked, which counts for all Envoys.").build()
+    }
+}
+
+impl JsonSchema for LocalLimit {
+    fn schema_name() -> Cow<'static, str> {
         "Limit".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        ObjectSchema::new(generator)
-            .required_with("name", "The name in headers, metrics and a route's metadata.", |_| {
-                text("^[A-Za-z0-9_-]{1,64}$")
-            })
-            .optional::<Matcher>("match", "The requests to which the limit applies; all, if left out.")
-            .optional_with("key", "What tells apart those who have a budget of their own.", |generator| {
-                let mut key = non_empty_list(generator.subschema_for::<Selector>());
-                key.insert("maxItems".to_owned(), MOST_PARTS.into());
-                key
-            })
-            .optional::<OnMissing>(
-                "on_missing",
-                "What becomes of a request in which a part of the key is missing. Default: {literal: \"\"}, so that \
-                 all such requests share a budget.",
-            )
-            .optional::<Rate>("rate", "So many in any time of this length.")
-            .optional_with("burst", "How many of them at once. Default: all.", |_| integer(1..=HIGHEST_BURST))
-            .optional_with("quota", "So many in each hour, day or month of the calendar, in UTC.", |_| {
-                text("^[0-9]{1,10}/(hour|day|month)$")
-            })
-            .optional_with("concurrency", "So many at a time.", |_| integer(0..=MOST_COUNTED))
-            .optional::<Duration>("max_duration", "When a request counts as lost for its concurrency.")
-            .optional_with("unlimited", "Whether there is no limit but for the tiers.", |_| {
-                json_schema!({"const": true})
-            })
-            .optional::<RlsConfig>("rls", "The service that is asked, which counts for all Envoys.")
-            .optional::<Tiers>("tiers", "Other rates, by a value of the request.")
-            .optional::<Cost>("cost", "How much a request takes. Default: 1.")
-            .optional_with(
-                "accuracy",
-                "Whether each request is counted before it is admitted, or workers take tokens in batches. Default: exact.",
-                |_| one_of(&["exact", "lease"]),
-            )
-            .optional_with("batch", "How many tokens a worker takes at a time. Default: 10.", |_| {
-                integer(2..=MOST_IN_BATCH)
-            })
-            .optional_with(
-                "on_contention",
-                "What becomes of a request when other workers are faster 16 times. Default: deny.",
-                |_| one_of(&["deny", "allow"]),
-            )
-            .optional::<bool>("enforce", "Whether it refuses, or only counts what it would refuse. Default: true.")
-            .optional::<Percent>("enforce_percent", "For which part of the keys it refuses. Default: 100%.")
-            .build()
+        limit(generator).build()
     }
+}
+
+fn limit(generator: &mut SchemaGenerator) -> ObjectSchema<'_> {
+    ObjectSchema::new(generator)
+        .required_with("name", "The name in headers, metrics and a route's metadata.", |_| {
+            text("^[A-Za-z0-9_-]{1,64}$")
+        })
+        .optional::<Matcher>("match", "The requests to which the limit applies; all, if left out.")
+        .optional_with("key", "What tells apart those who have a budget of their own.", |generator| {
+            let mut key = non_empty_list(generator.subschema_for::<Selector>());
+            key.insert("maxItems".to_owned(), MOST_PARTS.into());
+            key
+        })
+        .optional::<OnMissing>(
+            "on_missing",
+            "What becomes of a request in which a part of the key is missing. Default: {literal: \"\"}, so that \
+             all such requests share a budget.",
+        )
+        .optional::<Rate>("rate", "So many in any time of this length.")
+        .optional_with("burst", "How many of them at once. Default: all.", |_| integer(1..=HIGHEST_BURST))
+        .optional_with("quota", "So many in each hour, day or month of the calendar, in UTC.", |_| {
+            text("^[0-9]{1,10}/(hour|day|month)$")
+        })
+        .optional_with("concurrency", "So many at a time.", |_| integer(0..=MOST_COUNTED))
+        .optional::<Duration>("max_duration", "When a request counts as lost for its concurrency.")
+        .optional_with("unlimited", "Whether there is no limit but for the tiers.", |_| json_schema!({"const": true}))
+        .optional::<Tiers>("tiers", "Other rates, by a value of the request.")
+        .optional::<Cost>("cost", "How much a request takes. Default: 1.")
+        .optional_with(
+            "accuracy",
+            "Whether each request is counted before it is admitted, or workers take tokens in batches. Default: exact.",
+            |_| one_of(&["exact", "lease"]),
+        )
+        .optional_with("batch", "How many tokens a worker takes at a time. Default: 10.", |_| {
+            integer(2..=MOST_IN_BATCH)
+        })
+        .optional_with(
+            "on_contention",
+            "What becomes of a request when other workers are faster 16 times. Default: deny.",
+            |_| one_of(&["deny", "allow"]),
+        )
+        .optional::<bool>("enforce", "Whether it refuses, or only counts what it would refuse. Default: true.")
+        .optional::<Percent>("enforce_percent", "For which part of the keys it refuses. Default: 100%.")
 }
 
 impl JsonSchema for Tiers {

@@ -1,6 +1,6 @@
 //! The field `rls` of a limit.
 
-use crate::config::at_most;
+use crate::config::{FailureMode, at_most};
 use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
 use palisade_sdk::matching::Selector;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct RlsConfig {
     /// At least one, of at least one entry each.
     pub(super) descriptors: Vec<Vec<Entry>>,
     pub(super) timeout: Duration,
-    pub(crate) failure_mode: FailureMode,
+    failure_mode: FailureMode,
     /// The longest that a refusal is remembered.
     pub(super) remember: Duration,
 }
@@ -38,18 +38,14 @@ pub(super) struct Entry {
     pub(super) value: Selector,
 }
 
-/// What holds while the service gives no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FailureMode {
-    /// The limit's own rate.
-    Local,
-    /// The request passes.
-    Allow,
-    /// The request is refused.
-    Deny,
-}
-
 // === impl RlsConfig ===
+
+impl RlsConfig {
+    /// What holds while the service gives no answer.
+    pub(crate) fn failure_mode(&self) -> FailureMode {
+        self.failure_mode
+    }
+}
 
 impl FromFields for RlsConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {

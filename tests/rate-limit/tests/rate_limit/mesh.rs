@@ -115,8 +115,13 @@ impl Setup {
     }
 
     fn envoy(self, upstream: &Upstream) -> Result<Builder> {
-        // With the module from a file, which Envoy has when it reads the listener.
-        let builder = Envoy::pinned("rate-limit.local.yaml")?
+        // With the module from a file, which Envoy has when it reads the listener. One module asks services, and has a config.
+        let asks = self.configuration.to_string().contains("\"rls\"");
+        let (config, module) = match asks {
+            true => ("rate-limit.global.local.yaml", "dist/modules/rate_limit_global.wasm"),
+            false => ("rate-limit.local.yaml", "dist/modules/rate_limit.wasm"),
+        };
+        let builder = Envoy::pinned(config)?
             .cluster("upstream", upstream.addr())?
             .edit(|bootstrap| {
                 bootstrap["static_resources"]["listeners"][0]["connection_balance_config"] =
@@ -126,17 +131,19 @@ impl Setup {
                 let changes = self.manager.as_object().cloned().unwrap_or_default();
                 manager.context("the first filter is no HTTP connection manager")?.extend(changes);
                 edit_plugin(bootstrap, |plugin| {
-                    let module = checkout::root().unwrap_or_default().join("dist/modules/rate_limit.wasm");
+                    let module = checkout::root().unwrap_or_default().join(module);
                     plugin["vm_config"]["code"] = json!({"local": {"filename": module}});
                     plugin["configuration"] = self.configuration;
                 })
             })?
             .concurrency(self.workers)
             .dynamic_listeners();
-        match self.rls {
-            Some(addr) => builder.edit(|bootstrap| add_cluster(bootstrap, addr)),
-            None => Ok(builder),
-        }
+        builder.edit(|bootstrap| {
+            let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("no static clusters")?;
+            clusters.retain(|cluster| cluster["name"] != "rls");
+            clusters.extend(self.rls.map(cluster_of_service));
+            Ok(())
+        })
     }
 }
 
@@ -155,11 +162,10 @@ pub(crate) fn text(text: &str) -> Value {
     json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text})
 }
 
-/// Adds the cluster `rls`.
-fn add_cluster(bootstrap: &mut Value, addr: SocketAddr) -> Result<()> {
+/// The cluster `rls`.
+fn cluster_of_service(addr: SocketAddr) -> Value {
     let socket = json!({"address": addr.ip().to_string(), "port_value": addr.port()});
-    let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("no static clusters")?;
-    clusters.push(json!({
+    json!({
         "name": "rls",
         "connect_timeout": "10s",
         "typed_extension_protocol_options": {
@@ -171,8 +177,7 @@ fn add_cluster(bootstrap: &mut Value, addr: SocketAddr) -> Result<()> {
         "load_assignment": {"cluster_name": "rls", "endpoints": [{"lb_endpoints": [
             {"endpoint": {"address": {"socket_address": socket}}},
         ]}]},
-    }));
-    Ok(())
+    })
 }
 
 fn edit_plugin(config: &mut Value, edit: impl FnOnce(&mut Value)) -> Result<()> {

@@ -1,0 +1,3 @@
+//! The wasm module of the rate limit filter that also asks rate limit services.
+
+palisade_sdk::filter!(palisade_rate_limit::RateLimit, phases: [request_headers, response_headers, grpc_call, end]);
