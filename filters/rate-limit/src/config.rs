@@ -80,21 +80,29 @@ impl FromFields for Config {
 }
 
 fn limits(node: Node<'_>) -> Option<Vec<Limit>> {
-    let limits = at_most(MOST_LIMITS, "limits", node, Limit::from_config)?;
-    for (place, limit) in limits.iter().enumerate() {
-        if limits.iter().take(place).any(|other| other.name == limit.name) {
-            return node.error(&["the name \"", &limit.name, "\" is that of two limits"].concat());
+    let mut names: Vec<String> = Vec::new();
+    let limits = node.non_empty_list(|node| {
+        let limit = Limit::from_config(node)?;
+        if names.contains(&limit.name) {
+            return node.error(&["the name \"", &limit.name, "\" is already that of another limit"].concat());
         }
-    }
-    Some(limits)
+        names.push(limit.name.clone());
+        Some(limit)
+    })?;
+    within(MOST_LIMITS, "limits", node).and(Some(limits))
 }
 
 /// A list that has an item, and not too many.
-pub(crate) fn at_most<T>(most: usize, items: &str, node: Node<'_>, read: Reader<T>) -> Option<Vec<T>> {
+pub(crate) fn at_most<T>(most: usize, node: Node<'_>, read: Reader<T>) -> Option<Vec<T>> {
+    within(most, "items", node)?;
+    node.non_empty_list(read)
+}
+
+fn within(most: usize, items: &str, node: Node<'_>) -> Option<()> {
     if node.value().as_array().is_some_and(|list| list.len() > most) {
         return node.error(&["expected at most ", &most.to_string(), " ", items].concat());
     }
-    node.non_empty_list(read)
+    Some(())
 }
 
 // === impl Storage ===

@@ -132,7 +132,7 @@ fn name(node: Node<'_>) -> Option<String> {
 }
 
 fn key_parts(node: Node<'_>) -> Option<Vec<Selector>> {
-    at_most(MOST_PARTS, "items", node, Selector::from_config)
+    at_most(MOST_PARTS, node, Selector::from_config)
 }
 
 fn accuracy(object: &mut Object<'_>) -> Accuracy {

@@ -164,7 +164,7 @@ fn a_whole_config_is_refused_for_one_wrong_limit() {
 #[test]
 fn names_are_there_once_and_can_stand_everywhere() {
     let twice = errors(r#"{"limits": [{"name": "a", "rate": "5/1s"}, {"name": "a", "rate": "6/1s"}]}"#);
-    assert!(twice.contains("limits: the name \"a\" is that of two limits"), "{twice}");
+    assert!(twice.contains("limits[1]: the name \"a\" is already that of another limit"), "{twice}");
     for name in ["", "a b", "a\\\"b", "ä", &"x".repeat(65)] {
         let errors = errors(&format!(r#"{{"limits": [{{"name": "{name}", "rate": "5/1s"}}]}}"#));
         assert!(errors.contains("limits[0].name: expected a name of 1 to 64 letters"), "{errors}");

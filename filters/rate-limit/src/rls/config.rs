@@ -71,11 +71,11 @@ impl FromFields for Entry {
 }
 
 fn descriptors(node: Node<'_>) -> Option<Vec<Vec<Entry>>> {
-    at_most(MOST_DESCRIPTORS, "items", node, entries)
+    at_most(MOST_DESCRIPTORS, node, entries)
 }
 
 fn entries(node: Node<'_>) -> Option<Vec<Entry>> {
-    at_most(MOST_DESCRIPTORS, "items", node, Entry::from_config)
+    at_most(MOST_DESCRIPTORS, node, Entry::from_config)
 }
 
 fn cluster(node: Node<'_>) -> Option<String> {

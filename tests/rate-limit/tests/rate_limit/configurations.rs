@@ -12,14 +12,6 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
         limit.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         json!({"limits": [limit]})
     };
-    let rls = |fields: Value| {
-        let mut rls = json!({
-            "cluster": "rls", "domain": "shop", "failure_mode": "deny",
-            "descriptors": [[{"key": "user", "value": {"header": "x-user"}}]],
-        });
-        rls.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        json!({"limits": [{"name": "a", "rls": rls}]})
-    };
     vec![
         (json!({}), &["config: the config is empty"]),
         (json!({"headers": {}}), &["config: missing field \"limits\""]),
@@ -36,11 +28,7 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
             json!({"limits": [{"name": "a", "rate": "1/1s"}, {"name": "a", "rate": "2/1s"}]}),
             &["limits[1]: the name \"a\" is already that of another limit"],
         ),
-        (rls(json!({"timeout": "1h"})), &["limits[0].rls.timeout: expected a duration from"]),
-        (rls(json!({"failure_mode": "open"})), &["limits[0].rls.failure_mode: expected \"local\""]),
-        (rls(json!({"descriptors": []})), &["limits[0].rls.descriptors: expected a list with at least one item"]),
-        // Without a rate there is nothing to fall back on.
-        (rls(json!({"failure_mode": "local"})), &["limits[0]", "rate"]),
+        (asks(&json!({})), &["limits[0].rls: this module asks no service; load rate_limit_global.wasm"]),
         (
             json!({"limits": [{"name": "a", "rate": "1/1x", "burst": -1, "mtach": {}}], "storage": {"shards": 3}}),
             &[
@@ -53,20 +41,57 @@ fn broken() -> Vec<(Value, &'static [&'static str])> {
     ]
 }
 
+/// A configuration that asks a service, with these fields.
+fn asks(fields: &Value) -> Value {
+    let mut rls = json!({
+        "cluster": "rls", "domain": "shop", "failure_mode": "deny",
+        "descriptors": [[{"key": "user", "value": {"header": "x-user"}}]],
+    });
+    rls.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"limits": [{"name": "a", "rls": rls}]})
+}
+
+/// What is wrong with how a service is asked, and the reasons.
+fn broken_services() -> Vec<(Value, &'static [&'static str])> {
+    vec![
+        (asks(&json!({"timeout": "1h"})), &["limits[0].rls.timeout: expected a duration from"]),
+        (asks(&json!({"failure_mode": "open"})), &["limits[0].rls.failure_mode: expected \"local\""]),
+        (asks(&json!({"descriptors": []})), &["limits[0].rls.descriptors: expected a list with at least one item"]),
+        // Without a rate there is nothing to fall back on.
+        (asks(&json!({"failure_mode": "local"})), &["limits[0]", "rate"]),
+    ]
+}
+
 #[test]
 fn a_broken_configuration_is_refused_with_every_reason_and_the_old_one_serves_on() {
     let good = json!({"limits": [{"name": "a", "key": [{"header": "x-user"}], "rate": "1/1d"}]});
     let mut mesh = Mesh::with(&good);
     assert_eq!([(); 2].map(|()| mesh.status("alice")), [200, 429]);
     for (configuration, reasons) in broken() {
-        let update = mesh.update(&configuration);
-        let Update::Rejected(complaints) = update else { panic!("{configuration} was accepted") };
-        for reason in reasons {
-            assert!(complaints.contains(reason), "{configuration}: {reason:?} is not in\n{complaints}");
-        }
+        assert_refused(&mut mesh, &configuration, reasons);
         assert_eq!(mesh.status("alice"), 429, "after {configuration}");
     }
     mesh.assert_unharmed();
+}
+
+#[test]
+fn a_broken_service_is_refused_with_every_reason() {
+    // Nobody is at its cluster.
+    let mut mesh = Mesh::with(&asks(&json!({})));
+    assert_eq!(mesh.status("alice"), 503);
+    for (configuration, reasons) in broken_services() {
+        assert_refused(&mut mesh, &configuration, reasons);
+        assert_eq!(mesh.status("alice"), 503, "after {configuration}");
+    }
+    mesh.assert_unharmed();
+}
+
+fn assert_refused(mesh: &mut Mesh, configuration: &Value, reasons: &[&str]) {
+    let update = mesh.update(configuration);
+    let Update::Rejected(complaints) = update else { panic!("{configuration} was accepted") };
+    for reason in reasons {
+        assert!(complaints.contains(reason), "{configuration}: {reason:?} is not in\n{complaints}");
+    }
 }
 
 #[test]
