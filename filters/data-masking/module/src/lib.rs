@@ -1,0 +1,1 @@
+//! The wasm module of the data masking filter.
