@@ -25,3 +25,8 @@ impl Action {
         Ok(())
     }
 }
+
+/// What a ciphertext begins with.
+pub const CIPHERTEXT_PREFIX: &str = "enc_";
+/// The longest ciphertext.
+pub const LONGEST_CIPHERTEXT: usize = 8 * 1024;

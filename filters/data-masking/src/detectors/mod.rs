@@ -1,46 +1,46 @@
 //! Detectors: what looks like personal data or a secret, and how that is validated.
+//!
+//! A detector looks at a text from where a match may begin and says whether one does, without regular expressions,
+//! allocation or memory of earlier texts. Whatever is appended to a text that it has decided on, it decides the same.
 
-/// A set of bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct ByteSet([u64; 4]);
+mod bank_card;
+mod bitcoin;
+mod byte_set;
+mod checksum;
+mod context;
+mod email;
+mod iban;
+mod jwt;
+mod national;
+mod network;
+mod pem;
+mod phone;
+mod text;
+mod token;
+mod written;
 
-impl ByteSet {
-    /// The set of these bytes.
-    #[must_use]
-    pub const fn of(bytes: &[u8]) -> Self {
-        let mut set = [0u64; 4];
-        let mut rest = bytes;
-        while let [byte, behind @ ..] = rest {
-            set = Self(set).with(*byte).0;
-            rest = behind;
-        }
-        Self(set)
-    }
+pub use byte_set::ByteSet;
 
-    const fn with(self, byte: u8) -> Self {
-        let Self([mut a, mut b, mut c, mut d]) = self;
-        let bit = 1u64 << (byte & 63);
-        match byte >> 6 {
-            0 => a |= bit,
-            1 => b |= bit,
-            2 => c |= bit,
-            _ => d |= bit,
-        }
-        Self([a, b, c, d])
-    }
+use text::{Found, Text, Unknown};
+use token::Token;
+use written::Written;
 
-    /// Whether the byte is in the set.
-    #[must_use]
-    pub const fn has(self, byte: u8) -> bool {
-        let Self([a, b, c, d]) = self;
-        let word = match byte >> 6 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        };
-        word >> (byte & 63) & 1 == 1
-    }
+/// One kind of personal data or secret.
+#[derive(Debug)]
+pub struct Detector {
+    /// Its name in a config.
+    pub name: &'static str,
+    /// The bytes that a match can begin with.
+    pub starts: ByteSet,
+    /// The most bytes that [`scan`](Self::scan) has to see to decide: it answers [`Step::Open`] to no text that is as long.
+    pub max_len: usize,
+    /// What must not stand right before a match.
+    pub before: Boundary,
+    /// How many bytes at the beginning of a match are no part of the value, and stay as they are.
+    pub skip: usize,
+    /// Words, in lower case, one of which must stand before a match that is [`Score::Bare`].
+    pub context: &'static [&'static str],
+    shape: Shape,
 }
 
 /// What must not stand right before a match.
@@ -48,10 +48,12 @@ impl ByteSet {
 pub enum Boundary {
     /// Anything may.
     Any,
-    /// No digit.
-    NotDigit,
     /// No ASCII letter, digit or `_`.
     NotWord,
+    /// Nor a `.`: behind it digits are the fraction of a number.
+    NotNumber,
+    /// Nor a `.` or `:`: behind them is the rest of an address.
+    NotAddress,
     /// Nothing that can stand in the local part of an e-mail address.
     NotAtom,
 }
@@ -59,7 +61,7 @@ pub enum Boundary {
 /// How sure a match is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Score {
-    /// It counts only where one of the detector's context words stands within 50 bytes before it.
+    /// It counts only where one of the detector's context words stands before it, in the same value or its key.
     Bare,
     /// It has the shape, which is not checked by anything else.
     Shape,
@@ -74,44 +76,75 @@ pub enum Step {
     No,
     /// A match of this many bytes, whatever follows.
     Match {
-        /// Its length in bytes.
+        /// Its length in bytes, with those that are [skipped](Detector::skip).
         len: usize,
         /// How sure it is.
         score: Score,
     },
     /// It depends on what follows. Never at the end of the text.
     Open,
-    /// The fixed beginning of a secret that may be of any length: everything up to where [`Detector::rest`] ends it.
+    /// A secret that is longer than [`Detector::max_len`]: these bytes and everything up to where [`Detector::rest`]
+    /// ends it.
     Begun {
         /// The length of the beginning in bytes.
         len: usize,
     },
 }
 
-/// One kind of personal data or secret.
+/// How a detector recognises a match.
 #[derive(Debug)]
-pub struct Detector {
-    /// Its name in a config.
-    pub name: &'static str,
-    /// The bytes that a match can begin with.
-    pub starts: ByteSet,
-    /// The most bytes that `scan` has to see to decide; `scan` answers `Open` to no text that is longer.
-    pub max_len: usize,
-    /// What must not stand right before a match.
-    pub before: Boundary,
-    /// Words, in lower case, one of which must stand before a match that is [`Score::Bare`].
-    pub context: &'static [&'static str],
-    /// Looks at a text that begins where a match may begin; `at_end` says that nothing follows it.
-    pub scan: fn(text: &[u8], at_end: bool) -> Step,
-    /// How much of the text still belongs to a secret that has [begun](Step::Begun), and whether it ends there. May leave
-    /// bytes for later, fewer than `max_len`, unless `at_end`.
-    pub rest: Option<fn(text: &[u8], at_end: bool) -> (usize, bool)>,
+enum Shape {
+    Written(Written),
+    Tokens(&'static [Token]),
+    Pem,
+    Other(fn(Text<'_>) -> Result<Option<Found>, Unknown>),
 }
 
 /// All detectors.
 #[must_use]
 pub fn all() -> &'static [Detector] {
-    &[]
+    static ALL: [Detector; 39] = [
+        bank_card::CREDIT_CARD,
+        iban::IBAN,
+        bitcoin::CRYPTO_BTC,
+        email::EMAIL,
+        phone::PHONE_E164,
+        phone::PHONE_NATIONAL,
+        network::IPV4,
+        network::IPV6,
+        network::MAC,
+        network::URL_USERINFO,
+        jwt::JWT,
+        pem::PEM_PRIVATE_KEY,
+        token::AWS_ACCESS_KEY,
+        token::AWS_SECRET_KEY,
+        token::GITHUB_TOKEN,
+        token::SLACK_TOKEN,
+        token::STRIPE_KEY,
+        token::GOOGLE_KEY,
+        token::ENCRYPTED,
+        national::US_SSN,
+        national::CA_SIN,
+        national::BR_CPF,
+        national::BR_CNPJ,
+        national::CN_RESIDENT_ID,
+        national::CN_MOBILE,
+        national::IN_AADHAAR,
+        national::IN_PAN,
+        national::KR_RRN,
+        national::SG_FIN,
+        national::AU_TFN,
+        national::AU_ABN,
+        national::ZA_ID,
+        national::TR_ID,
+        national::UK_NHS,
+        national::UK_NINO,
+        national::ES_NIF,
+        national::PL_PESEL,
+        national::DE_TAX_ID,
+        national::FR_NIR,
+    ];
+    &ALL
 }
 
 /// The detector of this name.
@@ -119,3 +152,79 @@ pub fn all() -> &'static [Detector] {
 pub fn find(name: &str) -> Option<&'static Detector> {
     all().iter().find(|detector| detector.name == name)
 }
+
+/// The first detector that finds something in a text, in whatever context: what is put in the place of a match must have
+/// none.
+#[must_use]
+pub fn detect(text: &[u8]) -> Option<&'static Detector> {
+    all().iter().find(|detector| {
+        let places = (0..text.len()).filter_map(|at| text.split_at_checked(at));
+        let mut candidates = places.filter(|(before, _)| detector.before.permits(before.last().copied()));
+        candidates.any(|(_, text)| detector.starts_with(text) && detector.scan(text, true) != Step::No)
+    })
+}
+
+// === impl Detector ===
+
+impl Detector {
+    /// Looks at a text that begins where a match may begin; `at_end` says that nothing follows it.
+    #[must_use]
+    pub fn scan(&self, text: &[u8], at_end: bool) -> Step {
+        let text = Text::new(text, at_end);
+        let found = match &self.shape {
+            Shape::Written(written) => written.recognise(text),
+            Shape::Tokens(tokens) => token::recognise(tokens, text),
+            Shape::Pem => pem::recognise(text),
+            Shape::Other(recognise) => recognise(text),
+        };
+        match found {
+            Err(Unknown) => Step::Open,
+            Ok(None) => Step::No,
+            Ok(Some(Found { len, score: Some(score) })) => Step::Match { len, score },
+            Ok(Some(Found { len, score: None })) => Step::Begun { len },
+        }
+    }
+
+    fn starts_with(&self, text: &[u8]) -> bool {
+        text.first().is_some_and(|first| self.starts.has(*first))
+    }
+
+    /// How much of the text still belongs to a secret that has [begun](Step::Begun), and whether it ends there. May leave
+    /// bytes for later, fewer than `max_len`, unless `at_end`.
+    #[must_use]
+    pub fn rest(&self, text: &[u8], at_end: bool) -> (usize, bool) {
+        let text = Text::new(text, at_end);
+        match &self.shape {
+            Shape::Pem => pem::rest(text),
+            Shape::Tokens(_) | Shape::Other(_) => token::rest(text),
+            Shape::Written(_) => (0, true),
+        }
+    }
+
+    /// Whether one of the context words stands in what is before a match: at most 50 bytes are looked at, of the end.
+    #[must_use]
+    pub fn has_context(&self, before: &[u8]) -> bool {
+        context::contains(before, self.context)
+    }
+}
+
+// === impl Boundary ===
+
+impl Boundary {
+    /// Whether a match may begin behind this byte; none stands before the beginning of a value.
+    #[must_use]
+    pub fn permits(self, before: Option<u8>) -> bool {
+        let Some(before) = before else { return true };
+        let is_word = byte_set::WORD.has(before);
+        match self {
+            Self::Any => true,
+            Self::NotWord => !is_word,
+            Self::NotNumber => !is_word && before != b'.',
+            Self::NotAddress => !is_word && !matches!(before, b'.' | b':'),
+            Self::NotAtom => !email::ATOM.has(before),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Private keys in PEM (RFC 7468), those of PGP too.
+
+use super::byte_set::{ByteSet, DIGITS, UPPER};
+use super::text::{Found, Text, Unknown};
+use super::{Boundary, Detector, Score, Shape};
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+/// The longest label that is looked at.
+const LABEL: usize = 40;
+const LONGEST: usize = 8 * 1024;
+
+pub(super) const PEM_PRIVATE_KEY: Detector = Detector {
+    name: "pem_private_key",
+    starts: ByteSet::of(b"-"),
+    max_len: LONGEST + 64,
+    before: Boundary::Any,
+    skip: 0,
+    context: &[],
+    shape: Shape::Pem,
+};
+
+/// What a label says; behind it stand five hyphens.
+fn label(text: Text<'_>, at: usize) -> Result<Option<usize>, Unknown> {
+    let len = text.run(at, UPPER.or(DIGITS).or(ByteSet::of(b" ")), LABEL)?;
+    let behind = at.saturating_add(len);
+    Ok(text.has(behind, b"-----")?.then(|| behind.saturating_add(5)))
+}
+
+/// From the line that begins a key to the one that ends it, or to what cannot stand in between.
+pub(super) fn recognise(text: Text<'_>) -> Result<Option<Found>, Unknown> {
+    if !text.has(0, BEGIN)? {
+        return Ok(None);
+    }
+    let Some(body) = label(text, BEGIN.len())? else { return Ok(None) };
+    let is_private = text.known(BEGIN.len(), body).windows(11).any(|words| words == b"PRIVATE KEY");
+    if !is_private {
+        return Ok(None);
+    }
+    let mut at = body;
+    while at < LONGEST {
+        if let Some(len) = end(text, at)? {
+            return Ok(Some(Found::new(len, Score::Shape)));
+        }
+        at = at.saturating_add(1);
+    }
+    Ok(Some(Found::begun(at)))
+}
+
+/// How much of a text that goes on with a key belongs to it, and whether it ends there.
+pub(super) fn rest(text: Text<'_>) -> (usize, bool) {
+    let mut at = 0usize;
+    loop {
+        match end(text, at) {
+            Ok(Some(end)) => return (end, true),
+            Ok(None) => at = at.saturating_add(1),
+            Err(Unknown) => return (at, false),
+        }
+    }
+}
+
+/// Where a key ends, if it ends here.
+fn end(text: Text<'_>, at: usize) -> Result<Option<usize>, Unknown> {
+    match text.byte(at)? {
+        None | Some(b'<' | b'>' | b'{' | b'}' | b'"' | 0) => Ok(Some(at)),
+        Some(b'-') if text.has(at, END)? => Ok(label(text, at.saturating_add(END.len()))?),
+        Some(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_finds, assert_finds_nothing, matches};
+    use super::*;
+
+    /// Labels of RFC 7468, RFC 5915, RFC 9580 and OpenSSH; bodies that are no keys.
+    #[test]
+    fn keys_are_found() {
+        assert_finds(
+            "pem_private_key",
+            Score::Shape,
+            &[
+                "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----",
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\r\nMIIB\r\n-----END ENCRYPTED PRIVATE KEY-----",
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nMIIB\n-----END RSA PRIVATE KEY-----",
+                "-----BEGIN EC PRIVATE KEY-----\\nMHcC\\n-----END EC PRIVATE KEY-----",
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----",
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\nlQ==\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_public_is_left_alone() {
+        assert_finds_nothing(
+            "pem_private_key",
+            &[
+                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+                "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----",
+                "-----BEGIN private key-----\n",
+                "----BEGIN PRIVATE KEY----",
+                "--------",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_key_that_nothing_ends_goes_on_to_what_cannot_be_in_one() {
+        let text = b"------BEGIN PRIVATE KEY-----\nMC4C\n-----END \n-----\"}";
+        assert_eq!(matches(&PEM_PRIVATE_KEY, text), [(1, text.len() - 2, Score::Shape)]);
+        assert_eq!(matches(&PEM_PRIVATE_KEY, &text[..20]), []);
+        assert_eq!(matches(&PEM_PRIVATE_KEY, &text[..40]), [(1, 40, Score::Shape)]);
+    }
+}
