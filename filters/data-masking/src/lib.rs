@@ -1,10 +1,19 @@
 //! The data masking filter finds personal data and secrets in messages and masks them on the way.
 //!
-//! What decides is pure: [`detectors`] say what looks like personal data, [`actions`] what stands in its place.
+//! What decides is pure: [`detectors`] say what looks like personal data, [`actions`] what stands in its place, [`scan`] finds
+//! the matches of all detectors of a rule in one pass, [`masking`] is what a rule does to one value, and [`json`] finds the values.
 
 #![forbid(unsafe_code)]
-// Tests run natively, on numbers that they choose.
-#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod actions;
+pub mod body;
+pub mod coding;
 pub mod detectors;
+pub mod json;
+pub mod masking;
+pub mod path;
+pub mod scan;
+pub mod splice;
+
+#[cfg(test)]
+mod fake;

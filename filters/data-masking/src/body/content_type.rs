@@ -1,0 +1,168 @@
+//! Content types: which bodies are looked at, and how they are read.
+
+use palisade_sdk::config::Node;
+
+use super::Format;
+
+/// A media type and its charset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentType {
+    /// In lower case.
+    essence: Vec<u8>,
+    /// In lower case; empty when none is given.
+    charset: Vec<u8>,
+}
+
+/// Media types: `application/json`, `text/*`, `application/*+json`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentTypes(Vec<String>);
+
+impl ContentType {
+    /// The value of a `content-type` header.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Self {
+        let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let charset = parts.find_map(|part| {
+            let (name, value) = part.split_at_checked(8)?;
+            let value = name.eq_ignore_ascii_case(b"charset=").then_some(value)?;
+            let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+            Some(unquoted.unwrap_or(value).to_ascii_lowercase())
+        });
+        Self { essence, charset: charset.unwrap_or_default() }
+    }
+
+    /// How a body of this type is read: as text, unless it is known to be something else.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self.essence.as_slice() {
+            b"application/json" | b"application/json-seq" | b"text/json" => Format::Json,
+            b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" | b"application/x-jsonlines" => {
+                Format::JsonLines
+            }
+            b"text/event-stream" => Format::EventStream,
+            b"application/x-www-form-urlencoded" => Format::Form,
+            essence if essence.ends_with(b"+json") => Format::Json,
+            _ => Format::Text,
+        }
+    }
+
+    /// Whether letters and digits are bytes of their own, as in ASCII.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.charset.starts_with(b"utf-16")
+            && !self.charset.starts_with(b"utf-32")
+            && !self.charset.starts_with(b"ucs-")
+    }
+}
+
+impl ContentTypes {
+    /// Reads them.
+    pub fn read(node: Node<'_>) -> Option<Self> {
+        node.non_empty_list(one).map(Self)
+    }
+
+    /// Whether a type is one of them.
+    #[must_use]
+    pub fn contain(&self, content_type: &ContentType) -> bool {
+        self.0.iter().any(|pattern| {
+            let essence = content_type.essence.as_slice();
+            match pattern.split_once('*') {
+                Some((start, end)) => {
+                    essence.len() > start.len().saturating_add(end.len())
+                        && essence.starts_with(start.as_bytes())
+                        && essence.ends_with(end.as_bytes())
+                }
+                None => essence == pattern.as_bytes(),
+            }
+        })
+    }
+}
+
+fn one(node: Node<'_>) -> Option<String> {
+    const EXPECTED: &str = "a media type such as \"application/json\", \"text/*\" or \"application/*+json\"";
+    let text = node.text(EXPECTED)?.to_ascii_lowercase();
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+*".contains(&byte))
+    };
+    let is_pattern = text.split_once('/').is_some_and(|(kind, subtype)| {
+        is_token(kind) && !kind.contains('*') && is_token(subtype) && subtype.matches('*').count() <= 1
+    });
+    if !is_pattern {
+        return node.malformed(EXPECTED);
+    }
+    if text.starts_with("multipart/") || text.starts_with("application/grpc") {
+        return node.error("multipart and gRPC bodies cannot be masked");
+    }
+    Some(text)
+}
+
+// === impl ContentTypes ===
+
+impl Default for ContentTypes {
+    fn default() -> Self {
+        const DEFAULT: [&str; 9] = [
+            "application/json",
+            "application/*+json",
+            "text/*",
+            "application/x-www-form-urlencoded",
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/xml",
+            "application/*+xml",
+        ];
+        Self(DEFAULT.map(str::to_owned).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_says_how_its_body_is_read() {
+        for (value, format) in [
+            ("application/json", Format::Json),
+            ("Application/JSON; charset=utf-8", Format::Json),
+            ("application/problem+json", Format::Json),
+            ("application/x-ndjson", Format::JsonLines),
+            ("text/event-stream;charset=utf-8", Format::EventStream),
+            ("application/x-www-form-urlencoded", Format::Form),
+            ("text/html", Format::Text),
+            ("application/xml", Format::Text),
+        ] {
+            assert_eq!(ContentType::parse(value.as_bytes()).format(), format, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_charset_of_wide_units_cannot_be_read() {
+        for (value, is_readable) in [
+            ("text/plain", true),
+            ("text/plain; charset=UTF-8", true),
+            ("text/plain; charset=\"iso-8859-1\"", true),
+            ("text/plain; Charset=\"UTF-16LE\"", false),
+            ("text/plain; x=y; charset=utf-32", false),
+        ] {
+            assert_eq!(ContentType::parse(value.as_bytes()).is_readable(), is_readable, "{value}");
+        }
+    }
+
+    #[test]
+    fn patterns_name_types() {
+        let types = ContentTypes::default();
+        for (value, is_one) in [
+            ("application/json", true),
+            ("application/vnd.api+json", true),
+            ("application/+json", false),
+            ("text/plain", true),
+            ("text/", false),
+            ("image/png", false),
+            ("application/octet-stream", false),
+            ("", false),
+        ] {
+            assert_eq!(types.contain(&ContentType::parse(value.as_bytes())), is_one, "{value}");
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! JSON: a document, or one after the other, masked while it streams by.
+//!
+//! Strings, numbers and names are looked at as a whole when they are no longer than `max_hold`, and as a text that comes in pieces
+//! when they are. Everything else passes as it is, down to its white space.
+
+mod token;
+
+use crate::coding::Coding;
+use crate::masking::{Numbers, OnInvalid, Run, Stop};
+use crate::path::{Edge, Progress};
+use crate::scan::State;
+use token::StringEnd;
+
+/// How deep objects and arrays may be nested.
+const DEEPEST: usize = 128;
+
+/// How much white space behind a comma is kept until it is known whether the comma stays.
+const MOST_PENDING: usize = 64;
+
+/// How much of a name is kept for context.
+const LONGEST_CONTEXT: usize = 64;
+
+/// A stream of JSON.
+#[derive(Debug)]
+pub struct Json {
+    /// Whether a document that is none ends at the end of its line.
+    is_lines: bool,
+    expect: Expect,
+    frames: Vec<Frame>,
+    /// How far each path leads to each frame's value.
+    trail: Vec<Progress>,
+    /// The value that comes next, or has begun.
+    aim: Aim,
+    /// The name of the last member.
+    key: Vec<u8>,
+    /// A comma and white space that stay only if something follows that does.
+    pending: Vec<u8>,
+    /// Nothing passes until the value of this depth is over.
+    muted: Option<usize>,
+    /// What has begun with this step does not pass.
+    is_cut: bool,
+    /// What is known of a long string, or of what is no JSON.
+    text: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    Value,
+    ValueOrEnd,
+    Key,
+    KeyOrEnd,
+    Colon,
+    Comma,
+    /// The rest of a string that is too long to be held.
+    String(Long),
+    /// What is no JSON.
+    Invalid,
+}
+
+/// What is done to a string that is too long to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Long {
+    Searched,
+    Passed,
+    Cut,
+}
+
+/// An object or array that has begun.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    is_object: bool,
+    /// How many elements have come.
+    count: u32,
+    /// Whether one of them has stayed.
+    has_kept: bool,
+    aim: Aim,
+}
+
+/// What the paths say of a value.
+#[derive(Clone, Copy, Debug, Default)]
+struct Aim {
+    field: Option<usize>,
+    is_excluded: bool,
+}
+
+enum Step {
+    To(usize),
+    Hold,
+    Invalid,
+}
+
+impl Json {
+    /// A stream of documents; where `is_lines`, one that is none ends with its line.
+    #[must_use]
+    pub fn new(is_lines: bool) -> Self {
+        Self {
+            is_lines,
+            expect: Expect::Value,
+            frames: Vec::new(),
+            trail: Vec::new(),
+            aim: Aim::default(),
+            key: Vec::new(),
+            pending: Vec::new(),
+            muted: None,
+            is_cut: false,
+            text: State::default(),
+        }
+    }
+
+    /// Masks the input from `from` on, as far as it is decided: up to the place that comes back.
+    ///
+    /// # Errors
+    ///
+    /// The message must not go on.
+    pub fn push(&mut self, run: &mut Run<'_>, input: &[u8], from: usize, at_end: bool) -> Result<usize, Stop> {
+        let mut at = from;
+        while at < input.len() {
+            let was_muted = self.muted.is_some();
+            match self.step(run, input, at, at_end)? {
+                Step::To(next) => {
+                    if std::mem::take(&mut self.is_cut) || was_muted {
+                        run.splice.cut(at, next);
+                    }
+                    at = next;
+                }
+                Step::Hold => break,
+                Step::Invalid => self.give_up(run, input, at)?,
+            }
+        }
+        Ok(at)
+    }
+
+    /// Whether the stream stands between two documents.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.frames.is_empty() && self.expect == Expect::Value
+    }
+
+    fn step(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
+        let Some(byte) = input.get(at).copied() else { return Ok(Step::Hold) };
+        let next = at.saturating_add(1);
+        match (self.expect, byte) {
+            (Expect::String(long), _) => return self.long_string(run, long, input, at, at_end),
+            (Expect::Invalid, _) => return self.invalid(run, input, at, at_end),
+            (_, b' ' | b'\t' | b'\n' | b'\r') => return Ok(self.white_space(run, input, at)),
+            // A byte order mark, and what begins each document of a JSON text sequence.
+            (Expect::Value, 0xef | 0xbb | 0xbf | 0x1e) if self.frames.is_empty() => {}
+            (Expect::Value | Expect::ValueOrEnd, b'{' | b'[') => return self.open(run, byte == b'{', at),
+            (Expect::Value | Expect::ValueOrEnd, b'"') => return self.string(run, input, at, at_end),
+            (Expect::Value | Expect::ValueOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                return self.literal(run, input, at, at_end);
+            }
+            (Expect::Key | Expect::KeyOrEnd, b'"') => return self.name(run, input, at, at_end),
+            (Expect::Colon, b':') => self.expect = Expect::Value,
+            (Expect::Comma, b',') => self.comma(run, at),
+            (Expect::ValueOrEnd | Expect::KeyOrEnd | Expect::Comma, b'}' | b']') => {
+                let Some(frame) = self.frames.pop_if(|frame| frame.is_object == (byte == b'}')) else {
+                    return Ok(Step::Invalid);
+                };
+                self.pending.clear();
+                self.aim = frame.aim;
+                self.ended();
+            }
+            _ => return Ok(Step::Invalid),
+        }
+        Ok(Step::To(next))
+    }
+
+    fn white_space(&mut self, run: &mut Run<'_>, input: &[u8], at: usize) -> Step {
+        let rest = input.get(at..).unwrap_or_default();
+        let len = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        let end = at.saturating_add(len);
+        let is_framed = self.is_lines && rest.get(..len).is_some_and(|blank| blank.contains(&b'\n'));
+        if !self.pending.is_empty() && self.muted.is_none() && !is_framed {
+            let room = MOST_PENDING.saturating_sub(self.pending.len()).min(len);
+            self.pending.extend_from_slice(rest.get(..room).unwrap_or_default());
+            run.splice.cut(at, end);
+        }
+        Step::To(end)
+    }
+
+    fn comma(&mut self, run: &mut Run<'_>, at: usize) {
+        let is_object = self.frames.last().is_some_and(|frame| frame.is_object);
+        self.expect = if is_object { Expect::Key } else { Expect::Value };
+        if self.muted.is_none() && run.policy.removes() && !run.options.report_only {
+            self.pending.clear();
+            self.pending.push(b',');
+            run.splice.cut(at, at.saturating_add(1));
+        }
+    }
+
+    /// An element begins: what the paths say of it, and whether it stays.
+    fn begin(&mut self, run: &mut Run<'_>, edge: Edge<'_>, at: usize) -> Result<(), Stop> {
+        let depth = self.frames.len();
+        let parent = self.frames.last().map(|frame| frame.aim).unwrap_or_default();
+        let mut own = None;
+        let mut is_excluded = parent.is_excluded;
+        let policy = run.policy;
+        let paths = paths(run);
+        // The element's own progress stands behind that of all frames until the next element comes.
+        self.trail.truncate(depth.saturating_mul(paths));
+        let from = depth.saturating_sub(1).saturating_mul(paths);
+        for (index, path) in policy.fields.iter().map(|field| &field.path).chain(&policy.excluded).enumerate() {
+            let progress = self.trail.get(from.saturating_add(index)).copied().unwrap_or(Progress::ROOT);
+            let progress = path.follow(progress, edge);
+            self.trail.push(progress);
+            if path.leads_to(progress) {
+                match index < policy.fields.len() {
+                    true => own = own.or(Some(index)),
+                    false => is_excluded = true,
+                }
+            }
+        }
+        self.aim = Aim { field: own.or(parent.field), is_excluded };
+        if self.muted.is_some() {
+            return Ok(());
+        }
+        if let Some(index) = own.filter(|_| !run.options.report_only)
+            && policy.fields.get(index).is_some_and(|field| field.entry.action.is_remove())
+        {
+            run.field(index, &[])?;
+            self.mute(depth);
+            return Ok(());
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            if frame.has_kept && !self.pending.is_empty() {
+                run.splice.replace(at, at, &self.pending);
+            }
+            frame.has_kept = true;
+        }
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Begins a value: an element of an array, or what stands by itself. That of a member has begun with its name.
+    fn begin_value(&mut self, run: &mut Run<'_>, at: usize) -> Result<(), Stop> {
+        match self.frames.last_mut() {
+            Some(frame) if frame.is_object => Ok(()),
+            Some(frame) => {
+                let index = frame.count;
+                frame.count = index.saturating_add(1);
+                self.begin(run, Edge::Index(index), at)
+            }
+            None => {
+                self.aim = Aim::default();
+                self.trail.clear();
+                let paths = paths(run);
+                self.trail.resize(paths, Progress::ROOT);
+                self.key.clear();
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self, run: &mut Run<'_>, is_object: bool, at: usize) -> Result<Step, Stop> {
+        if self.frames.len() >= DEEPEST {
+            return Ok(Step::Invalid);
+        }
+        self.begin_value(run, at)?;
+        let next = at.saturating_add(1);
+        let depth = self.frames.len();
+        if self.muted.is_none()
+            && let Some(index) = self.aim.field
+            && run.policy.fields.get(index).is_some_and(|field| field.entry.action.is_constant())
+            && let Some(masked) = run.field(index, &[])?
+        {
+            run.splice.replace(at, at, &quoted(&masked));
+            self.mute(depth);
+        }
+        self.frames.push(Frame { is_object, count: 0, has_kept: false, aim: self.aim });
+        self.expect = if is_object { Expect::KeyOrEnd } else { Expect::ValueOrEnd };
+        Ok(Step::To(next))
+    }
+
+    fn name(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
+        let start = at.saturating_add(1);
+        let end = match self.string_end(run, input, start, at_end) {
+            StringEnd::At(end) => end,
+            StringEnd::Unknown => return Ok(Step::Hold),
+            StringEnd::TooLong | StringEnd::Invalid => return Ok(Step::Invalid),
+        };
+        let name = Coding::Json.decode(input.get(start..end).unwrap_or_default(), true).text.into_owned();
+        self.begin(run, Edge::Name(&name), at)?;
+        if self.muted.is_none() && run.policy.keys {
+            run.value(Coding::Json, &mut State::default(), &[], input, start, end, true)?;
+        }
+        self.key = name;
+        self.key.truncate(LONGEST_CONTEXT);
+        self.expect = Expect::Colon;
+        Ok(Step::To(end.saturating_add(1)))
+    }
+
+    fn string(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
+        let start = at.saturating_add(1);
+        let end = self.string_end(run, input, start, at_end);
+        match end {
+            StringEnd::Unknown => return Ok(Step::Hold),
+            StringEnd::Invalid => return Ok(Step::Invalid),
+            StringEnd::At(_) | StringEnd::TooLong => {}
+        }
+        self.begin_value(run, at)?;
+        let StringEnd::At(end) = end else {
+            self.text = State::default();
+            self.expect = Expect::String(self.begin_long(run, start)?);
+            return Ok(Step::To(start));
+        };
+        if self.muted.is_none() {
+            self.mask_string(run, input, start, end)?;
+        }
+        self.ended();
+        Ok(Step::To(end.saturating_add(1)))
+    }
+
+    fn mask_string(&mut self, run: &mut Run<'_>, input: &[u8], start: usize, end: usize) -> Result<(), Stop> {
+        if let Some(index) = self.aim.field {
+            let value = Coding::Json.decode(input.get(start..end).unwrap_or_default(), true).text;
+            if let Some(masked) = run.field(index, &value)? {
+                let mut written = Vec::new();
+                Coding::Json.encode(&masked, &mut written);
+                run.splice.replace(start, end, &written);
+                return Ok(());
+            }
+        }
+        if !self.aim.is_excluded {
+            run.value(Coding::Json, &mut State::default(), &self.key, input, start, end, true)?;
+        }
+        Ok(())
+    }
+
+    /// What becomes of a string that is too long to be held.
+    fn begin_long(&mut self, run: &mut Run<'_>, start: usize) -> Result<Long, Stop> {
+        if self.muted.is_some() {
+            return Ok(Long::Passed);
+        }
+        if let Some(index) = self.aim.field
+            && let Some(masked) = run.long_field(index)?
+        {
+            let mut written = Vec::new();
+            Coding::Json.encode(&masked, &mut written);
+            run.splice.replace(start, start, &written);
+            return Ok(Long::Cut);
+        }
+        Ok(if self.aim.is_excluded { Long::Passed } else { Long::Searched })
+    }
+
+    fn long_string(
+        &mut self,
+        run: &mut Run<'_>,
+        long: Long,
+        input: &[u8],
+        at: usize,
+        at_end: bool,
+    ) -> Result<Step, Stop> {
+        let (end, is_over) = match token::string_end(input, at, self.is_lines) {
+            Ok(end) => (end, true),
+            Err(StringEnd::Invalid) => return Ok(Step::Invalid),
+            Err(_) if at_end => (input.len(), true),
+            Err(_) => (token::whole_escapes(input, at), false),
+        };
+        let consumed = match long {
+            Long::Passed => end,
+            Long::Cut => {
+                run.splice.cut(at, end);
+                end
+            }
+            Long::Searched => run.value(Coding::Json, &mut self.text, &self.key, input, at, end, is_over)?,
+        };
+        if is_over {
+            self.ended();
+            return Ok(Step::To(end.saturating_add(1).min(input.len())));
+        }
+        Ok(if consumed > at { Step::To(consumed) } else { Step::Hold })
+    }
+
+    fn literal(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
+        let rest = input.get(at..).unwrap_or_default();
+        let len = rest.iter().take_while(|byte| token::is_of_literal(**byte)).count();
+        let end = at.saturating_add(len);
+        if len > run.options.max_hold {
+            return Ok(Step::Invalid);
+        }
+        if end == input.len() && !at_end {
+            return Ok(Step::Hold);
+        }
+        let literal = rest.get(..len).unwrap_or(rest);
+        let is_number = token::is_number(literal);
+        if !is_number && !matches!(literal, b"true" | b"false" | b"null") {
+            return Ok(Step::Invalid);
+        }
+        self.begin_value(run, at)?;
+        if self.muted.is_none() && literal != b"null" {
+            let masked = match self.aim.field {
+                Some(index) => run.field(index, literal)?,
+                None if is_number && !self.aim.is_excluded => run.whole(&self.key, literal)?,
+                None => None,
+            };
+            if let Some(masked) = masked {
+                run.splice.replace(at, end, &in_place_of(is_number, run.options.numbers, masked));
+            }
+        }
+        self.ended();
+        Ok(Step::To(end))
+    }
+
+    fn string_end(&self, run: &Run<'_>, input: &[u8], start: usize, at_end: bool) -> StringEnd {
+        let longest = start.saturating_add(run.options.max_hold);
+        let window = input.get(..longest.saturating_add(1)).unwrap_or(input);
+        match token::string_end(window, start, self.is_lines) {
+            Ok(end) => StringEnd::At(end),
+            Err(StringEnd::Unknown) if window.len() > longest => StringEnd::TooLong,
+            Err(StringEnd::Unknown) if at_end => StringEnd::Invalid,
+            Err(end) => end,
+        }
+    }
+
+    fn mute(&mut self, depth: usize) {
+        self.muted = Some(depth);
+        self.is_cut = true;
+    }
+
+    /// A value is over.
+    fn ended(&mut self) {
+        self.expect = if self.frames.is_empty() { Expect::Value } else { Expect::Comma };
+        if self.muted == Some(self.frames.len()) {
+            self.muted = None;
+        }
+        if let Some(frame) = self.frames.last() {
+            self.aim = frame.aim;
+        }
+    }
+
+    /// From here on it is no JSON.
+    fn give_up(&mut self, run: &Run<'_>, input: &[u8], at: usize) -> Result<(), Stop> {
+        let is_utf_16 = self.frames.is_empty() && matches!(input.get(at), Some(0 | 0xfe | 0xff));
+        match run.on_invalid() {
+            OnInvalid::Fail => Err(Stop::Failed("invalid_json")),
+            OnInvalid::Text if is_utf_16 => Err(Stop::Failed("utf_16")),
+            OnInvalid::Text | OnInvalid::Pass => {
+                self.restart();
+                self.expect = Expect::Invalid;
+                Ok(())
+            }
+        }
+    }
+
+    fn invalid(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
+        let rest = input.get(at..).unwrap_or_default();
+        let line_end = rest.iter().position(|byte| *byte == b'\n').filter(|_| self.is_lines);
+        let end = line_end.map_or(input.len(), |len| at.saturating_add(len).saturating_add(1));
+        let is_over = line_end.is_some() || at_end;
+        let consumed = match run.on_invalid() {
+            OnInvalid::Pass => end,
+            _ => run.value(Coding::Plain, &mut self.text, &[], input, at, end, is_over)?,
+        };
+        if line_end.is_some() {
+            self.restart();
+        }
+        Ok(if consumed > at { Step::To(consumed) } else { Step::Hold })
+    }
+
+    fn restart(&mut self) {
+        *self = Self::new(self.is_lines);
+    }
+}
+
+/// How many paths a policy follows.
+fn paths(run: &Run<'_>) -> usize {
+    run.policy.fields.len().saturating_add(run.policy.excluded.len())
+}
+
+/// A JSON string.
+fn quoted(text: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'"'];
+    Coding::Json.encode(text, &mut quoted);
+    quoted.push(b'"');
+    quoted
+}
+
+/// What stands in the place of a number, `true` or `false`, so that the document is still JSON.
+fn in_place_of(is_number: bool, numbers: Numbers, masked: Vec<u8>) -> Vec<u8> {
+    match numbers {
+        _ if is_number && token::is_number(&masked) => masked,
+        Numbers::Zero if is_number => b"0".to_vec(),
+        _ => quoted(&masked),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+use palisade_sdk::config;
+
+use super::*;
+use crate::detectors;
+
+struct Expression(Pattern);
+
+impl config::FromConfig for Expression {
+    fn from_config(node: config::Node<'_>) -> Option<Self> {
+        Pattern::read(node, Some(8), 1024).map(Self)
+    }
+}
+
+fn pattern(expression: &str) -> Sought {
+    let json = serde_json::to_vec(expression).unwrap();
+    Sought::Pattern(config::parse::<Expression>(&json).unwrap().0)
+}
+
+fn built_in(name: &str) -> Sought {
+    Sought::BuiltIn(detectors::find(name).unwrap())
+}
+
+/// What all texts are scanned with: 0 to 5.
+fn scanner() -> Scanner {
+    let names = ["credit_card", "email", "us_ssn", "pem_private_key", "url_userinfo"];
+    let mut sought: Vec<_> = names.map(|name| (built_in(name), false)).into();
+    sought.push((pattern(r"\bEMP-\d{2,}\b"), false));
+    Scanner::new(sought)
+}
+
+/// The text with what was found in brackets, when it comes in these pieces.
+fn scanned(scanner: &Scanner, key: &str, pieces: &[&[u8]]) -> String {
+    let mut state = State::default();
+    let mut held = Vec::new();
+    let mut out = String::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        held.extend_from_slice(piece);
+        let mut findings = Vec::new();
+        let consumed = scanner.scan(&mut state, key.as_bytes(), &held, number + 1 == pieces.len(), &mut findings);
+        let text = |start: usize, end: usize| held[start..end].iter().map(|byte| char::from(*byte)).collect::<String>();
+        let mut done = 0;
+        for Finding { start, end, what } in findings {
+            out += &text(done, start);
+            done = end;
+            match what {
+                What::Match(index) => out += &format!("[{index}:{}]", text(start, end)),
+                What::Overlap => out += &"*".repeat(end - start),
+                What::Begun(index) => out += &format!("[{index}:begun]"),
+                What::Rest(_) => {}
+                What::Aside(index) => {
+                    out += &format!("({index})");
+                    done = start;
+                }
+            }
+        }
+        out += &text(done, consumed);
+        held.drain(..consumed);
+    }
+    assert!(held.is_empty());
+    out
+}
+
+fn whole(scanner: &Scanner, text: &str) -> String {
+    scanned(scanner, "", &[text.as_bytes()])
+}
+
+fn long_key() -> String {
+    format!("a -----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY----- b", "QUJD".repeat(3000))
+}
+
+const TEXTS: &[(&str, &str)] = &[
+    ("", ""),
+    ("nothing here", "nothing here"),
+    ("card 4111 1111 1111 1111, mail a.b@example.com.", "card [0:4111 1111 1111 1111], mail [1:a.b@example.com]."),
+    ("4111111111111111", "[0:4111111111111111]"),
+    ("41111111111111112", "41111111111111112"),
+    ("EMP-12 xEMP-12 EMP-1 EMP-123456 EMP-1234567890", "[5:EMP-12] xEMP-12 EMP-1 [5:EMP-123456] EMP-1234567890"),
+    ("ssn: 536-90-4399", "ssn: [2:536-90-4399]"),
+    ("536904399 and a long way off, ssn 536904399", "536904399 and a long way off, ssn [2:536904399]"),
+    (
+        "ssn and so on and on and on and on and on and on and on 536904399",
+        "ssn and so on and on and on and on and on and on and on 536904399",
+    ),
+    (
+        "https://user:pa55@localhost/ https://u:p@example.com",
+        "https://[4:user:pa55]@localhost/ https://**[1:p@example.com]",
+    ),
+    (
+        "-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\nx",
+        "[3:-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----]\nx",
+    ),
+];
+
+#[test]
+fn what_is_decided_is_found() {
+    let scanner = scanner();
+    for (text, expected) in TEXTS {
+        assert_eq!(whole(&scanner, text), *expected, "{text}");
+    }
+    assert_eq!(scanned(&scanner, "userSsn", &[b"536904399"]), "[2:536904399]");
+    assert_eq!(whole(&scanner, &long_key()), "a [3:begun] b");
+}
+
+#[test]
+fn a_text_in_pieces_is_scanned_as_the_whole() {
+    let scanner = scanner();
+    for (text, expected) in TEXTS {
+        let bytes = text.as_bytes();
+        for first in 0..=bytes.len() {
+            for second in first..=bytes.len() {
+                let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                assert_eq!(scanned(&scanner, "", &pieces), *expected, "{pieces:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_of_any_length_in_pieces_is_scanned_as_the_whole() {
+    let text = long_key();
+    let scanner = scanner();
+    for size in [1000, 1, 7, 4096] {
+        if size == 1 {
+            continue;
+        }
+        let pieces: Vec<_> = text.as_bytes().chunks(size).collect();
+        assert_eq!(scanned(&scanner, "", &pieces), "a [3:begun] b", "{size}");
+    }
+}
+
+#[test]
+fn of_matches_that_overlap_the_longest_counts_and_the_rest_is_no_less_masked() {
+    let scanner = Scanner::new(vec![(pattern("abc"), false), (pattern("bcdef"), false), (pattern("fg"), false)]);
+    assert_eq!(whole(&scanner, "abcdefg"), "*[1:bcdef]*");
+    let scanner = Scanner::new(vec![(pattern("abc"), false), (pattern("ab[c]"), false)]);
+    assert_eq!(whole(&scanner, "abc"), "[0:abc]");
+}
+
+#[test]
+fn matches_that_overlap_without_end_are_masked_to_the_last_byte_in_every_chunking() {
+    let scanner = Scanner::new(vec![(pattern("xyx|yxy"), false)]);
+    let text = "xy".repeat(10_000);
+    let masked = whole(&scanner, &text);
+    let unmasked = masked.replace("[0:xyx]", "").replace("[0:yxy]", "");
+    assert!(!unmasked.contains(['x', 'y']));
+    for size in [1001, 4999, 8192] {
+        let pieces: Vec<_> = text.as_bytes().chunks(size).collect();
+        assert!(scanned(&scanner, "", &pieces) == masked, "{size}");
+    }
+}
+
+#[test]
+fn a_match_aside_changes_nothing() {
+    let sought = vec![(pattern("xyx"), true), (built_in("email"), false), (built_in("pem_private_key"), true)];
+    let scanner = Scanner::new(sought);
+    let text = "xyx a@example.com -----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----";
+    let expected = "(0)xyx [1:a@example.com] (2)-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----";
+    for cut in 0..text.len() {
+        let (first, second) = text.split_at(cut);
+        assert_eq!(scanned(&scanner, "", &[first.as_bytes(), second.as_bytes()]), expected, "{cut}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_scanned_as_they_are() {
+    let scanner = scanner();
+    let expected = "\u{ff}\u{fc}[1:a@example.com]\u{ff} [5:EMP-12]\u{ff}";
+    let text = b"\xff\xfca@example.com\xff EMP-12\xff";
+    for cut in 0..text.len() {
+        assert_eq!(scanned(&scanner, "", &[&text[..cut], &text[cut..]]), expected, "{cut}");
+    }
+}
