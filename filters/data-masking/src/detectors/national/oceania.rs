@@ -1,7 +1,7 @@
 //! Numbers of Australia.
 
 use super::super::Detector;
-use super::super::checksum::weighted;
+use super::super::checksum::{number_at, weighted};
 use super::{common, validated};
 
 /// The tax file number (Australian Taxation Office; Wikipedia, "Tax file number"): modulo 11.
@@ -15,11 +15,12 @@ pub(in super::super) const AU_TFN: Detector = common(
     },
 );
 
-/// The business number (Australian Business Register, "Format of the ABN"): modulo 89, the first digit less one.
+/// The business number (Australian Business Register, "Format of the ABN"): modulo 89, the first digit less one;
+/// check digits are 11 to 99.
 pub(in super::super) const AU_ABN: Detector =
     common("au_abn", &["99~999~999~999"], &["abn", "australian business number", "business number"], |digits| {
         let sum = weighted(digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]).wrapping_sub(10);
-        validated(digits.first() != Some(&b'0') && sum.is_multiple_of(89))
+        validated(number_at(digits, 0, 2) > 10 && sum.is_multiple_of(89))
     });
 
 #[cfg(test)]
