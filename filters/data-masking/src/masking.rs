@@ -225,10 +225,8 @@ impl Run<'_> {
         if let Some(status) = entry.action.blocks() {
             return Err(Stop::Blocked(status));
         }
-        match entry.action.apply(&entry.name, value, out) {
-            Ok(()) => Ok(true),
-            Err(_) => Err(Stop::Failed("action")),
-        }
+        entry.action.apply(&entry.name, value, out);
+        Ok(true)
     }
 }
 

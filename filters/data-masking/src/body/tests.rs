@@ -1,5 +1,5 @@
 use super::*;
-use crate::actions::Action;
+use crate::actions::{Action, Mask};
 use crate::fake::{OPTIONS, cuts, in_pieces, policy};
 use crate::masking::{Policy, Tally};
 use crate::path::Path;
@@ -17,7 +17,7 @@ fn masked(policy: &Policy, format: Format, pieces: &[&[u8]]) -> String {
 }
 
 fn the_policy() -> Policy {
-    let mask = || Action::Mask { keep_last: 4 };
+    let mask = || Action::Mask(Mask { keep_last: 4, ..Mask::default() });
     let fields = vec![("$.secret", Action::Remove), ("$.name", mask())];
     let detecting = vec![
         ("credit_card", mask()),

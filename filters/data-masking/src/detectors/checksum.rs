@@ -6,7 +6,7 @@ pub(super) fn value(byte: u8) -> u32 {
 }
 
 /// ISO/IEC 7812-1, annex B.
-pub(super) fn luhn(digits: &[u8]) -> bool {
+pub(crate) fn luhn(digits: &[u8]) -> bool {
     let doubled = |digit: u32| if digit > 4 { digit.wrapping_mul(2).wrapping_sub(9) } else { digit.wrapping_mul(2) };
     let mut is_even = false;
     let sum: u32 = digits

@@ -20,6 +20,7 @@ mod token;
 mod written;
 
 pub use byte_set::ByteSet;
+pub(crate) use checksum::luhn;
 
 use text::{Found, Text, Unknown};
 use token::Token;

@@ -136,7 +136,7 @@ pub(super) const GOOGLE_KEY: Detector = detector(
     ],
 );
 
-/// What the action `encrypt` makes: the key's name, and base32 of at least 17 bytes.
+/// What the action `encrypt` makes: the key's name, and base32 of at least 16 bytes.
 pub(super) const ENCRYPTED: Detector = Detector {
     max_len: crate::actions::LONGEST_CIPHERTEXT + 8,
     ..detector(
@@ -145,7 +145,7 @@ pub(super) const ENCRYPTED: Detector = Detector {
         &[Token {
             prefix: crate::actions::CIPHERTEXT_PREFIX,
             characters: LOWER.or(DIGITS).or(ByteSet::of(b"_")),
-            shortest: 30,
+            shortest: 28,
             longest: crate::actions::LONGEST_CIPHERTEXT,
             score: Score::Shape,
         }],
