@@ -1,6 +1,7 @@
 //! The filters that this project ships.
 
 use palisade_auth::config::Config as Auth;
+use palisade_data_masking::config::Config as DataMasking;
 use palisade_rate_limit::config::{Config as RateLimitGlobal, WithoutGlobal as RateLimit};
 use palisade_trace_sampler::config::Config as TraceSampler;
 use palisade_trace_sampler::span_export::WithSpanExport;
@@ -10,6 +11,7 @@ use serde_json::Value;
 /// Every filter, by name.
 pub const FILTERS: &[Filter] = &[
     Filter { name: "auth", module_crate: "filters/auth/module", schema: schema_of::<Auth> },
+    Filter { name: "data-masking", module_crate: "filters/data-masking/module", schema: schema_of::<DataMasking> },
     Filter { name: "rate-limit", module_crate: "filters/rate-limit/module", schema: schema_of::<RateLimit> },
     Filter {
         name: "rate-limit-global",

@@ -179,8 +179,17 @@ impl Run<'_> {
     pub fn field(&mut self, index: usize, value: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
         let Some(field) = self.policy.fields.get(index) else { return Ok(None) };
         self.tally.count(self.policy.detectors.len().saturating_add(index));
+        self.named(&field.entry.action, &field.entry.name, value)
+    }
+
+    /// What stands in the place of a value that is named; `None` when it stays.
+    ///
+    /// # Errors
+    ///
+    /// The message must not go on.
+    pub fn named(&self, action: &Action, name: &str, value: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
         let mut masked = Vec::new();
-        Ok(self.apply(&field.entry, value, &mut masked)?.then_some(masked))
+        Ok(self.apply(action, name, value, &mut masked)?.then_some(masked))
     }
 
     /// What stands in the place of the value of a field that is too long to be held; `None` when it stays.
@@ -215,17 +224,17 @@ impl Run<'_> {
             }
             _ => self.tally.count(index),
         }
-        self.apply(entry, found, out)
+        self.apply(&entry.action, &entry.name, found, out)
     }
 
-    fn apply(&self, entry: &Entry, value: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
-        if self.options.report_only || entry.action.is_report() {
+    fn apply(&self, action: &Action, name: &str, value: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
+        if self.options.report_only || action.is_report() {
             return Ok(false);
         }
-        if let Some(status) = entry.action.blocks() {
+        if let Some(status) = action.blocks() {
             return Err(Stop::Blocked(status));
         }
-        entry.action.apply(&entry.name, value, out);
+        action.apply(name, value, out);
         Ok(true)
     }
 }

@@ -1,8 +1,10 @@
 //! Bodies: what a message's content type says about where its values stand.
 
 mod content_type;
+pub mod encoding;
 pub mod event_stream;
 pub mod form;
+pub mod stream;
 
 use crate::coding::Coding;
 use crate::json::Json;

@@ -1,0 +1,110 @@
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+use crate::actions::Action;
+use crate::body::encoding::Encoding;
+use crate::fake::{OPTIONS, policy};
+
+/// What a client gets of a body in these pieces, from a host that holds what it is told to.
+fn received(options: &Options, encoding: Encoding, pieces: &[&[u8]], has_trailers: bool) -> Result<Vec<u8>, Stop> {
+    let policy = policy(vec![("$.secret", Action::Remove)], vec![("credit_card", Action::Mask { keep_last: 4 })]);
+    let mut stream = Stream::new(Format::Json, encoding.decoder(1 << 20));
+    let mut tally = Tally::default();
+    let mut held: Vec<u8> = Vec::new();
+    let mut is_kept = false;
+    let mut client = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        held.extend_from_slice(piece);
+        let is_last = !has_trailers && number + 1 == pieces.len();
+        let outcome = stream.piece(&policy, options, &mut tally, &held, is_last)?;
+        held = outcome.replaced.unwrap_or(held);
+        is_kept = outcome.keep;
+        if !is_kept {
+            client.append(&mut held);
+        }
+    }
+    if has_trailers {
+        match is_kept {
+            true => {
+                let outcome = stream.piece(&policy, options, &mut tally, &held, true)?;
+                assert!(!outcome.keep);
+                client.append(&mut outcome.replaced.unwrap_or(held));
+            }
+            false => stream.end()?,
+        }
+    }
+    Ok(client)
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+const BODY: &[u8] = br#"{"a": "4111 1111 1111 1111", "secret": 1, "b": [4111111111111111, "x"]}"#;
+const MASKED: &[u8] = br#"{"a": "***************1111", "b": ["************1111", "x"]}"#;
+
+#[test]
+fn a_client_gets_the_same_in_every_chunking_with_and_without_trailers() {
+    for (encoding, body) in [(Encoding::Identity, BODY.to_vec()), (Encoding::Gzip, gzip(BODY))] {
+        for first in 0..=body.len() {
+            for second in (first..=body.len()).step_by(3) {
+                let pieces = [&body[..first], &body[first..second], &body[second..]];
+                for has_trailers in [false, true] {
+                    let received = received(&OPTIONS, encoding, &pieces, has_trailers).unwrap();
+                    assert_eq!(received, MASKED, "{encoding:?} {first} {second} {has_trailers}");
+                }
+            }
+        }
+        let bytes: Vec<_> = body.chunks(1).collect();
+        assert_eq!(received(&OPTIONS, encoding, &bytes, true).unwrap(), MASKED);
+    }
+}
+
+#[test]
+fn a_report_leaves_every_byte_as_it_came() {
+    let options = Options { report_only: true, ..OPTIONS };
+    let encoded = gzip(BODY);
+    for size in [1, 5, 100] {
+        let pieces: Vec<_> = encoded.chunks(size).collect();
+        assert_eq!(received(&options, Encoding::Gzip, &pieces, false).unwrap(), encoded);
+    }
+}
+
+#[test]
+fn what_is_cut_off_does_not_look_complete() {
+    let encoded = gzip(BODY);
+    let cut_off = &encoded[..encoded.len() - 1];
+    for has_trailers in [false, true] {
+        assert_eq!(received(&OPTIONS, Encoding::Gzip, &[cut_off], has_trailers), Err(Stop::Failed("undecodable")));
+    }
+}
+
+#[test]
+fn a_piece_that_grows_and_grows_goes_all_the_same() {
+    let options = Options { max_hold: 8192, ..OPTIONS };
+    let value = "x".repeat(5000);
+    let body = ["[", &format!("\"{value}\",").repeat(60), "4111111111111111]"].concat();
+    let expected = body.replace("4111111111111111", "\"************1111\"");
+    // Each piece ends in the middle of a string, so that none of them is decided to its end.
+    let pieces: Vec<_> = body.as_bytes().chunks(4001).collect();
+    assert_eq!(received(&options, Encoding::Identity, &pieces, false).unwrap(), expected.as_bytes());
+    let mut stream = Stream::new(Format::Json, None);
+    let policy = policy(vec![], vec![("credit_card", Action::Mask { keep_last: 4 })]);
+    let mut held = Vec::new();
+    let mut longest = 0;
+    let mut was_cut = false;
+    for piece in pieces {
+        held.extend_from_slice(piece);
+        longest = longest.max(held.len());
+        let outcome = stream.piece(&policy, &options, &mut Tally::default(), &held, false).unwrap();
+        held = if outcome.keep { outcome.replaced.unwrap_or(held) } else { Vec::new() };
+        was_cut |= !outcome.keep && stream.end() == Err(Stop::Failed("cut_off"));
+    }
+    assert!(longest < LONGEST_PIECE + 16 * 1024, "{longest}");
+    assert!(was_cut, "trailers behind a piece that went do not make what is missing look complete");
+}

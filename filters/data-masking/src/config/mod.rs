@@ -1,0 +1,210 @@
+//! The configuration: types, and how they are read.
+
+mod rule;
+#[cfg(feature = "schema")]
+mod schema;
+
+use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Rules, Size};
+use palisade_sdk::matching::{ClientIp, names};
+
+use crate::actions::Action;
+use crate::body::ContentTypes;
+use crate::masking::{Numbers, OnInvalid, Options};
+pub(crate) use rule::{Directions, Masking};
+
+/// How long a value is held to be looked at as a whole, at least, at most, and without a word about it.
+const MAX_HOLD: (u64, u64, usize) = (256, 64 * 1024, 8 * 1024);
+
+/// How much a compressed body may hold, at most, and without a word about it.
+const MAX_DECODED: (u64, usize) = (1 << 30, 16 << 20);
+
+/// Headers that frame or route a message.
+const TAKEN: [&str; 10] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The configuration of the filter.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) rules: Rules<Masking>,
+    pub(crate) bodies: Bodies,
+    pub(crate) headers: Vec<HeaderRule>,
+    pub(crate) client_ip: ClientIp,
+    pub(crate) report_only: bool,
+}
+
+/// How bodies are read.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    pub(crate) content_types: ContentTypes,
+    pub(crate) encodings: Encodings,
+    pub(crate) max_hold: usize,
+    pub(crate) max_decoded: usize,
+    pub(crate) numbers: Numbers,
+    pub(crate) on_error: Otherwise,
+    pub(crate) on_invalid: Option<OnInvalid>,
+    pub(crate) on_undecodable: Otherwise,
+    pub(crate) on_partial: Otherwise,
+}
+
+/// What the upstream is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Encodings {
+    #[default]
+    Identity,
+    Gzip,
+}
+
+/// What becomes of a body that cannot be masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    #[default]
+    Fail,
+    Pass,
+}
+
+/// A header or trailer that is named.
+#[derive(Debug)]
+pub(crate) struct HeaderRule {
+    /// Its name, in lower case.
+    pub(crate) name: String,
+    pub(crate) directions: Directions,
+    /// What is done to it; without it, the rule's detectors look for matches in it.
+    pub(crate) action: Option<Action>,
+}
+
+// === impl Config ===
+
+impl Config {
+    pub(crate) fn options(&self) -> Options {
+        let Bodies { on_invalid, numbers, max_hold, .. } = self.bodies;
+        Options { on_invalid, numbers, max_hold, report_only: self.report_only }
+    }
+}
+
+impl FromFields for Config {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let rules = Rules::<Masking>::from_fields(object);
+        let bodies = object.optional("bodies");
+        let headers = object.optional("headers");
+        let client_ip = object.optional("client_ip");
+        let report_only = object.optional("report_only");
+        if rules.as_ref().is_some_and(|rules| rules.iter().len() == 0) {
+            return object.error_at("rules", "expected at least one rule: without one, nothing is masked");
+        }
+        Some(Self {
+            rules: rules?,
+            bodies: bodies?.unwrap_or_default(),
+            headers: headers?.unwrap_or_default(),
+            client_ip: client_ip?.unwrap_or_default(),
+            report_only: report_only?.unwrap_or(false),
+        })
+    }
+}
+
+// === impl Bodies ===
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self {
+            content_types: ContentTypes::default(),
+            encodings: Encodings::default(),
+            max_hold: MAX_HOLD.2,
+            max_decoded: MAX_DECODED.1,
+            numbers: Numbers::default(),
+            on_error: Otherwise::default(),
+            on_invalid: None,
+            on_undecodable: Otherwise::default(),
+            on_partial: Otherwise::default(),
+        }
+    }
+}
+
+impl FromFields for Bodies {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let content_types = object.optional_with("content_types", ContentTypes::read);
+        let encodings = object.optional_with("encodings", encodings);
+        let max_hold = object.optional_with("max_hold", max_hold);
+        let max_decoded = object.optional_with("max_decoded", max_decoded);
+        let numbers = object.optional_with("numbers", numbers);
+        let on_error = object.optional_with("on_error", otherwise);
+        let on_invalid = object.optional_with("on_invalid", on_invalid);
+        let on_undecodable = object.optional_with("on_undecodable", otherwise);
+        let on_partial = object.optional_with("on_partial", otherwise);
+        let default = Self::default();
+        Some(Self {
+            content_types: content_types?.unwrap_or(default.content_types),
+            encodings: encodings?.unwrap_or_default(),
+            max_hold: max_hold?.unwrap_or(default.max_hold),
+            max_decoded: max_decoded?.unwrap_or(default.max_decoded),
+            numbers: numbers?.unwrap_or_default(),
+            on_error: on_error?.unwrap_or_default(),
+            on_invalid: on_invalid?,
+            on_undecodable: on_undecodable?.unwrap_or_default(),
+            on_partial: on_partial?.unwrap_or_default(),
+        })
+    }
+}
+
+fn encodings(node: Node<'_>) -> Option<Encodings> {
+    node.one_of(&[("identity", Encodings::Identity), ("gzip", Encodings::Gzip)])
+}
+
+fn max_hold(node: Node<'_>) -> Option<usize> {
+    size(node, MAX_HOLD.0, MAX_HOLD.1, "expected a size from 256B to 64KiB")
+}
+
+fn max_decoded(node: Node<'_>) -> Option<usize> {
+    size(node, 1, MAX_DECODED.0, "expected a size from 1B to 1GiB")
+}
+
+fn size(node: Node<'_>, least: u64, most: u64, expected: &str) -> Option<usize> {
+    let bytes = Size::from_config(node)?.bytes();
+    match usize::try_from(bytes) {
+        Ok(size) if (least..=most).contains(&bytes) => Some(size),
+        _ => node.error(expected),
+    }
+}
+
+fn numbers(node: Node<'_>) -> Option<Numbers> {
+    node.one_of(&[("string", Numbers::String), ("zero", Numbers::Zero)])
+}
+
+fn otherwise(node: Node<'_>) -> Option<Otherwise> {
+    node.one_of(&[("fail", Otherwise::Fail), ("pass", Otherwise::Pass)])
+}
+
+fn on_invalid(node: Node<'_>) -> Option<OnInvalid> {
+    node.one_of(&[("text", OnInvalid::Text), ("fail", OnInvalid::Fail), ("pass", OnInvalid::Pass)])
+}
+
+// === impl HeaderRule ===
+
+impl FromFields for HeaderRule {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let name = object.required_with("name", header_name);
+        let directions = object.optional("direction");
+        let action = object.optional_with("action", Action::read);
+        Some(Self { name: name?, directions: directions?.unwrap_or_default(), action: action? })
+    }
+}
+
+fn header_name(node: Node<'_>) -> Option<String> {
+    let name = names::header(node)?;
+    if name.starts_with(':') || TAKEN.contains(&name.as_str()) {
+        return node.error("a header that frames or routes the message cannot be masked");
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Reading: whether a body can be masked, and how it is read.
+
+use palisade_sdk::HeaderMap;
+
+use crate::body::ContentType;
+use crate::body::encoding::Encoding;
+use crate::body::stream::Stream;
+use crate::config::{Bodies, Otherwise};
+
+/// Headers about the exact bytes of a body.
+pub(crate) const CHECKSUMS: [&str; 4] = ["content-digest", "content-md5", "digest", "repr-digest"];
+
+/// What becomes of a body.
+pub(crate) enum Reading {
+    Mask(Stream),
+    Pass(&'static str),
+    Fail(&'static str),
+}
+
+impl Reading {
+    /// What the headers of its message say.
+    pub(crate) fn of(headers: &HeaderMap, bodies: &Bodies) -> Self {
+        let mut types = headers.all("content-type");
+        let Some(value) = types.next() else { return Self::Pass("no_content_type") };
+        let content_type = ContentType::parse(value);
+        let is_listed = bodies.content_types.contain(&content_type);
+        // Of two types nobody knows which one the reader goes by.
+        if types.next().is_some() || (is_listed && !content_type.is_readable()) {
+            return Self::undecodable(bodies);
+        }
+        if !is_listed {
+            return Self::Pass("content_type");
+        }
+        let mut encodings = headers.all("content-encoding");
+        let encoding = encodings.next().map_or(Some(Encoding::Identity), Encoding::named);
+        match encoding.filter(|_| encodings.next().is_none()) {
+            Some(encoding) => Self::Mask(Stream::new(content_type.format(), encoding.decoder(bodies.max_decoded))),
+            None => Self::undecodable(bodies),
+        }
+    }
+
+    fn undecodable(bodies: &Bodies) -> Self {
+        match bodies.on_undecodable {
+            Otherwise::Fail => Self::Fail("undecodable"),
+            Otherwise::Pass => Self::Pass("undecodable"),
+        }
+    }
+}
+
+/// Whether what follows is no HTTP.
+pub(crate) fn is_tunnel(request: &HeaderMap) -> bool {
+    request.all(":method").any(|method| method == b"CONNECT") || request.all("upgrade").next().is_some()
+}
+
+/// Whether a response is a part of something.
+pub(crate) fn is_partial(response: &HeaderMap) -> bool {
+    response.all(":status").any(|status| status == b"206") || response.all("content-range").next().is_some()
+}
