@@ -8,6 +8,9 @@ use super::{Boundary, Detector, Score, Shape};
 /// The longest address (RFC 5321, section 4.5.3.1): 64, an `@` and 255.
 const LONGEST: usize = 320;
 
+/// How many pieces, between `@` and apostrophes, are looked at together: candidates begin in each of them.
+const MOST_PIECES: usize = 5;
+
 pub(super) const ATOM: ByteSet = ALPHANUMERIC.or(ByteSet::of(b"._%+-"));
 
 pub(super) const EMAIL: Detector = Detector {
@@ -23,7 +26,15 @@ pub(super) const EMAIL: Detector = Detector {
 /// All that could belong to one or several addresses, up to the end of the last domain: what stands behind an address that
 /// is masked cannot become one with the mask.
 fn recognise(text: Text<'_>) -> Result<Option<Found>, Unknown> {
-    let len = text.run(0, ATOM.or(ByteSet::of(b"'@")), LONGEST)?;
+    let mut len = 0usize;
+    for _ in 0..MOST_PIECES {
+        let limit = LONGEST.saturating_sub(len);
+        len = len.saturating_add(text.run(len, ATOM, limit)?);
+        if len == LONGEST || !matches!(text.byte(len)?, Some(b'\'' | b'@')) {
+            break;
+        }
+        len = len.saturating_add(1);
+    }
     let run = text.known(0, len);
     let mut end = run.len();
     while let Some(at) = run.get(..end).unwrap_or_default().iter().rposition(|byte| *byte == b'@') {

@@ -9,7 +9,7 @@ pub(super) const JWT: Detector = Detector {
     name: "jwt",
     starts: ByteSet::of(b"e"),
     max_len: LONGEST + 8,
-    before: Boundary::NotWord,
+    before: Boundary::NotToken,
     skip: 0,
     context: &[],
     shape: Shape::Other(recognise),

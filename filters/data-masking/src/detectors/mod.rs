@@ -57,6 +57,10 @@ pub enum Boundary {
     NotAddress,
     /// Nothing that can stand in the local part of an e-mail address.
     NotAtom,
+    /// No letter, digit, `_`, `-` or `.`: a JSON Web Token may go on behind them.
+    NotToken,
+    /// No letter, digit, `_`, `+` or `/`: base64 may.
+    NotBase64,
 }
 
 /// How sure a match is.
@@ -223,6 +227,8 @@ impl Boundary {
             Self::NotNumber => !is_word && before != b'.',
             Self::NotAddress => !is_word && !matches!(before, b'.' | b':'),
             Self::NotAtom => !email::ATOM.has(before),
+            Self::NotToken => !is_word && !matches!(before, b'-' | b'.'),
+            Self::NotBase64 => !is_word && !matches!(before, b'+' | b'/'),
         }
     }
 }

@@ -144,6 +144,57 @@ fn no_text_that_is_long_enough_is_left_open() {
 }
 
 #[test]
+fn no_text_makes_a_detector_look_at_each_byte_more_often_the_longer_it_is() {
+    let pieces: [&[u8]; 26] = [
+        b"1",
+        b"a",
+        b"A",
+        b"e",
+        b"f",
+        b".",
+        b"-",
+        b" ",
+        b"@",
+        b"'",
+        b":",
+        b"/",
+        b"+",
+        b"_",
+        b"(",
+        b"eyJ",
+        b"eyJ-",
+        b"eyJ.",
+        b"://",
+        b"xoxb-",
+        b"ghp_",
+        b"sk_live_",
+        b"whsec_/",
+        b"-----BEGIN PRIVATE KEY",
+        b"-----END ",
+        b"bc1",
+    ];
+    let steps = |detector: &Detector, text: &[u8]| {
+        text::STEPS.set(0);
+        matches(detector, text);
+        text::STEPS.get()
+    };
+    for detector in all() {
+        for first in pieces {
+            for second in pieces {
+                let [short, long] = [2_000, 16_000].map(|len: usize| {
+                    let mut text = [first, second].concat().repeat(len);
+                    text.truncate(len);
+                    steps(detector, &text)
+                });
+                let text = [first, second].concat();
+                assert!(long <= short * 12 + 16_000, "{}: {short} and {long}: {}", detector.name, text.escape_ascii());
+                assert!(long <= 16_000 * 40, "{}: {long}: {}", detector.name, text.escape_ascii());
+            }
+        }
+    }
+}
+
+#[test]
 fn what_goes_on_behind_a_long_secret_ends_alike_however_it_comes() {
     for (name, start, filler, end) in [
         ("jwt", "eyJhbGciOiJIUzI1NiJ9.", "abc", ", x"),

@@ -22,6 +22,17 @@ pub(super) struct Found {
     pub(super) score: Option<Score>,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many bytes were looked at.
+    pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+fn count(_steps: usize) {
+    #[cfg(test)]
+    STEPS.set(STEPS.get().saturating_add(_steps));
+}
+
 impl<'a> Text<'a> {
     pub(super) fn new(bytes: &'a [u8], at_end: bool) -> Self {
         Self { bytes, at_end }
@@ -29,6 +40,7 @@ impl<'a> Text<'a> {
 
     /// The byte at this place; none behind the end.
     pub(super) fn byte(self, at: usize) -> Result<Option<u8>, Unknown> {
+        count(1);
         match self.bytes.get(at) {
             None if !self.at_end => Err(Unknown),
             byte => Ok(byte.copied()),
@@ -49,15 +61,14 @@ impl<'a> Text<'a> {
     /// reached.
     pub(super) fn run(self, at: usize, set: ByteSet, limit: usize) -> Result<usize, Unknown> {
         let rest = self.bytes.get(at..).unwrap_or_default();
-        match rest.iter().take(limit).position(|byte| !set.has(*byte)) {
-            Some(len) => Ok(len),
-            None if rest.len() < limit && !self.at_end => Err(Unknown),
-            None => Ok(rest.len().min(limit)),
-        }
+        let len = rest.iter().take(limit).take_while(|byte| set.has(**byte)).count();
+        count(len);
+        if len == rest.len() && len < limit && !self.at_end { Err(Unknown) } else { Ok(len) }
     }
 
     /// Whether this literal stands here. It is unknown only as long as what is known agrees with it.
     pub(super) fn has(self, at: usize, literal: &[u8]) -> Result<bool, Unknown> {
+        count(1);
         let rest = self.bytes.get(at..).unwrap_or_default();
         if rest.len() >= literal.len() || self.at_end || !literal.starts_with(rest) {
             return Ok(rest.starts_with(literal));

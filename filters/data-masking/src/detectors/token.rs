@@ -57,7 +57,7 @@ pub(super) const AWS_SECRET_KEY: Detector = Detector {
     name: "aws_secret_key",
     starts: BASE64,
     max_len: 48,
-    before: Boundary::NotWord,
+    before: Boundary::NotBase64,
     skip: 0,
     context: &["aws secret", "aws secret key", "aws secret access key", "secret access key", "secret key"],
     shape: Shape::Other(aws_secret_key),
@@ -166,14 +166,15 @@ pub(super) fn recognise(tokens: &[Token], text: Text<'_>) -> Result<Option<Found
 
 impl Token {
     fn recognise(&self, text: Text<'_>) -> Result<Option<Found>, Unknown> {
+        let is_open_ended = self.longest == LONGEST;
         let len = text.run(self.prefix.len(), self.characters, self.longest.saturating_add(1))?;
         let end = self.prefix.len().saturating_add(len);
         if len > self.longest {
-            return Ok((self.longest == LONGEST).then(|| Found::begun(end)));
+            return Ok(is_open_ended.then(|| Found::begun(end)));
         }
         // Dots may end a sentence.
         let dots = text.known(0, end).iter().rev().take_while(|byte| **byte == b'.').count();
-        let is_token = len >= self.shortest && text.ends_word(end)?;
+        let is_token = len >= self.shortest && (is_open_ended || text.ends_word(end)?);
         Ok(is_token.then(|| Found::new(end.saturating_sub(dots), self.score)))
     }
 }
