@@ -154,6 +154,10 @@ impl DataMasking {
         if is_head || response.ends_message() {
             return Ok(());
         }
+        if reading::is_upgraded(&headers) {
+            self.passed.increment([Place::Response.name(), "tunnel"]);
+            return Ok(());
+        }
         if reading::is_partial(&headers) {
             if self.config.bodies.on_partial == Otherwise::Fail && !self.options.report_only {
                 return Err(self.refuse(Place::Response, 502, "partial"));

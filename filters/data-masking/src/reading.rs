@@ -47,9 +47,14 @@ impl Reading {
     }
 }
 
-/// Whether what follows is no HTTP.
+/// Whether what follows a request is no HTTP. An `upgrade` is none before the upstream takes it up: a client must not choose.
 pub(crate) fn is_tunnel(request: &HeaderMap) -> bool {
-    request.all(":method").any(|method| method == b"CONNECT") || request.all("upgrade").next().is_some()
+    request.all(":method").any(|method| method == b"CONNECT")
+}
+
+/// Whether what follows a response is no HTTP.
+pub(crate) fn is_upgraded(response: &HeaderMap) -> bool {
+    response.all(":status").any(|status| status == b"101")
 }
 
 /// Whether a response is a part of something.

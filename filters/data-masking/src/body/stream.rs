@@ -84,6 +84,9 @@ impl Stream {
             (Splice::new(&input).finish(0), 0)
         };
         let tail = input.get(consumed..).unwrap_or_default();
+        if is_last && !tail.is_empty() {
+            return Err(Stop::Failed("undecided"));
+        }
         if options.report_only {
             self.carry = tail.to_vec();
             return Ok(Outcome { replaced: None, keep: false });

@@ -4,13 +4,16 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::actions::Action;
+use crate::actions::{Action, Mask};
 use crate::body::encoding::Encoding;
 use crate::fake::{OPTIONS, policy};
 
 /// What a client gets of a body in these pieces, from a host that holds what it is told to.
 fn received(options: &Options, encoding: Encoding, pieces: &[&[u8]], has_trailers: bool) -> Result<Vec<u8>, Stop> {
-    let policy = policy(vec![("$.secret", Action::Remove)], vec![("credit_card", Action::Mask { keep_last: 4 })]);
+    let policy = policy(
+        vec![("$.secret", Action::Remove)],
+        vec![("credit_card", Action::Mask(Mask { keep_last: 4, ..Mask::default() }))],
+    );
     let mut stream = Stream::new(Format::Json, encoding.decoder(1 << 20));
     let mut tally = Tally::default();
     let mut held: Vec<u8> = Vec::new();
@@ -94,7 +97,7 @@ fn a_piece_that_grows_and_grows_goes_all_the_same() {
     let pieces: Vec<_> = body.as_bytes().chunks(4001).collect();
     assert_eq!(received(&options, Encoding::Identity, &pieces, false).unwrap(), expected.as_bytes());
     let mut stream = Stream::new(Format::Json, None);
-    let policy = policy(vec![], vec![("credit_card", Action::Mask { keep_last: 4 })]);
+    let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask { keep_last: 4, ..Mask::default() }))]);
     let mut held = Vec::new();
     let mut longest = 0;
     let mut was_cut = false;
