@@ -34,6 +34,14 @@ enum Place {
     Response,
 }
 
+/// What a request says about the body of its response.
+#[derive(Clone, Copy)]
+struct Client {
+    /// And nothing else.
+    asks_for_headers: bool,
+    takes_trailers: bool,
+}
+
 impl Filter for DataMasking {
     type Config = Config;
 
@@ -69,7 +77,10 @@ impl Filter for DataMasking {
             self.passed.increment([Place::Request.name(), "tunnel"]);
             return Ok(());
         }
-        let is_head = snapshot.headers.all(":method").any(|method| method == b"HEAD");
+        let client = Client {
+            asks_for_headers: snapshot.headers.all(":method").any(|method| method == b"HEAD"),
+            takes_trailers: reading::takes_trailers(&snapshot.headers),
+        };
         if masking.directions.response && !self.options.report_only {
             self.ask_for_what_can_be_read(&mut request, &snapshot.headers)?;
         }
@@ -78,7 +89,7 @@ impl Filter for DataMasking {
         } else {
             request.response().await
         };
-        if masking.directions.response { self.response(masking, response, is_head).await } else { Ok(()) }
+        if masking.directions.response { self.response(masking, response, client).await } else { Ok(()) }
     }
 }
 
@@ -116,7 +127,7 @@ impl DataMasking {
         if request.ends_message() {
             return Ok(request.response().await);
         }
-        match Reading::of(headers, &self.config.bodies) {
+        match Reading::of(headers, &self.config.bodies, false) {
             Reading::Pass(reason) => {
                 self.passed.increment([Place::Request.name(), reason]);
                 Ok(request.response().await)
@@ -143,7 +154,7 @@ impl DataMasking {
         }
     }
 
-    async fn response(&self, masking: &Masking, mut response: Response<Self>, is_head: bool) -> Result<(), Reply> {
+    async fn response(&self, masking: &Masking, mut response: Response<Self>, client: Client) -> Result<(), Reply> {
         let headers = response.headers()?;
         for (name, values) in &self.lines(masking, Place::Response, &headers)? {
             response.remove_header(name)?;
@@ -151,7 +162,7 @@ impl DataMasking {
                 response.add_header(name, value)?;
             }
         }
-        if is_head || response.ends_message() {
+        if client.asks_for_headers || response.ends_message() {
             return Ok(());
         }
         if reading::is_upgraded(&headers) {
@@ -165,7 +176,7 @@ impl DataMasking {
             self.passed.increment([Place::Response.name(), "partial"]);
             return Ok(());
         }
-        let stream = match Reading::of(&headers, &self.config.bodies) {
+        let stream = match Reading::of(&headers, &self.config.bodies, client.takes_trailers) {
             Reading::Mask(stream) => stream,
             Reading::Pass(reason) => {
                 self.passed.increment([Place::Response.name(), reason]);

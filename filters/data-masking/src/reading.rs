@@ -11,6 +11,7 @@ use crate::config::{Bodies, Otherwise};
 pub(crate) const CHECKSUMS: [&str; 4] = ["content-digest", "content-md5", "digest", "repr-digest"];
 
 /// What becomes of a body.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, for a moment")]
 pub(crate) enum Reading {
     Mask(Stream),
     Pass(&'static str),
@@ -18,8 +19,8 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    /// What the headers of its message say.
-    pub(crate) fn of(headers: &HeaderMap, bodies: &Bodies) -> Self {
+    /// What the headers of its message say; `takes_trailers` where whoever gets it has asked for trailers.
+    pub(crate) fn of(headers: &HeaderMap, bodies: &Bodies, takes_trailers: bool) -> Self {
         let mut types = headers.all("content-type");
         let Some(value) = types.next() else { return Self::Pass("no_content_type") };
         let content_type = ContentType::parse(value);
@@ -34,7 +35,11 @@ impl Reading {
         let mut encodings = headers.all("content-encoding");
         let encoding = encodings.next().map_or(Some(Encoding::Identity), Encoding::named);
         match encoding.filter(|_| encodings.next().is_none()) {
-            Some(encoding) => Self::Mask(Stream::new(content_type.format(), encoding.decoder(bodies.max_decoded))),
+            Some(encoding) => {
+                let decoder = encoding.decoder(bodies.max_decoded);
+                let announces_trailers = takes_trailers || headers.all("trailer").next().is_some();
+                Self::Mask(Stream::new(content_type.format(), decoder, announces_trailers, length(headers)))
+            }
             None => Self::undecodable(bodies),
         }
     }
@@ -45,6 +50,16 @@ impl Reading {
             Otherwise::Pass => Self::Pass("undecodable"),
         }
     }
+}
+
+/// Whether a client has asked for trailers.
+pub(crate) fn takes_trailers(request: &HeaderMap) -> bool {
+    request.all("te").any(|value| value.to_ascii_lowercase().windows(8).any(|part| part == b"trailers"))
+}
+
+/// The length that a message announces.
+fn length(headers: &HeaderMap) -> Option<usize> {
+    str::from_utf8(headers.all("content-length").next()?).ok()?.trim().parse().ok()
 }
 
 /// Whether what follows a request is no HTTP. An `upgrade` is none before the upstream takes it up: a client must not choose.

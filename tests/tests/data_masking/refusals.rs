@@ -32,7 +32,7 @@ fn a_response_that_must_not_pass_is_broken_off() {
         assert!(response.status == 502 && !response.text().contains("example"), "{response:?}");
     }
     assert_eq!(mesh.get(Version::Http1, text("write to nobody")).unwrap().text(), "write to nobody");
-    assert_eq!(mesh.counter("hits.type.email.where.response.action.block"), 1);
+    assert_eq!(mesh.counter("hits;type=email;where=response;action=block"), 1);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_client_gets_the_same_whatever_the_pieces_with_and_without_trailers() {
                 };
                 let response = mesh.get(client, answer.clone()).unwrap();
                 assert_eq!(response.text(), expected, "{client:?} {upstream:?} {size}");
-                let response = mesh.get(client, answer.trailer("x-note", MAIL)).unwrap();
+                let response = mesh.get(client, answer.header("trailer", "x-note").trailer("x-note", MAIL)).unwrap();
                 assert_eq!(response.text(), expected, "with trailers {client:?} {upstream:?} {size}");
                 assert_eq!(response.trailers.text("x-note").as_deref(), Some("[mail]"));
             }
@@ -76,7 +76,10 @@ fn no_byte_of_a_match_leaves_envoy() {
     let mesh = Mesh::start(&configuration(), Version::Http1);
     for (answer, _) in answers() {
         for size in [1, 5, 100_000] {
-            mesh.upstream.on("/x", answer.clone().chunks(size, Duration::ZERO).trailer("x-note", MAIL));
+            mesh.upstream.on(
+                "/x",
+                answer.clone().chunks(size, Duration::ZERO).header("trailer", "x-note").trailer("x-note", MAIL),
+            );
             let mut connection = Connection::open(mesh.addr()).unwrap();
             connection.send(&Request::get("/x").header("connection", "close").to_http1()).unwrap();
             let bytes = connection.raw(Duration::from_secs(2)).unwrap();
@@ -99,7 +102,7 @@ fn an_upstream_gets_the_same_whatever_the_pieces_with_and_without_trailers() {
         let mesh = Mesh::start(&configuration(), upstream);
         let whole = Request::post("/x", &document).header("content-type", "application/json");
         let pieces = whole.clone().chunks(document.as_bytes().chunks(1));
-        let with_trailers = pieces.clone().trailer("x-end", "1");
+        let with_trailers = pieces.clone().header("trailer", "x-end").trailer("x-end", "1");
         for request in [whole, pieces, with_trailers] {
             let echo = client.exchange(mesh.addr(), &request).unwrap().echo().unwrap();
             assert_eq!(echo.body.sha256, palisade_testbed::sha256(masked.as_bytes()), "{client:?} {upstream:?}");
@@ -131,5 +134,21 @@ fn a_long_body_streams_by() {
         Answer::default().header("content-type", "text/plain").body(line.repeat(count)).chunks(9_973, Duration::ZERO);
     let response = mesh.get(Version::Http1, answer).unwrap();
     assert!(response.text() == masked.repeat(count), "the long body is not as expected");
-    assert_eq!(mesh.counter("hits.type.email.where.response.action.replace"), count as u64);
+    assert_eq!(mesh.counter("hits;type=email;where=response;action=replace"), count as u64);
+}
+
+#[test]
+fn trailers_that_nobody_announced_let_no_half_decided_end_pass() {
+    for (client, upstream) in VERSIONS {
+        let mesh = Mesh::start(&configuration(), upstream);
+        let text = |body: &str| {
+            let answer = Answer::default().header("content-type", "text/plain").body(body);
+            answer.chunks(5, Duration::from_millis(1)).trailer("x-note", MAIL)
+        };
+        let response = mesh.get(client, text(&format!("to {MAIL}. "))).unwrap();
+        assert_eq!(response.text(), "to [mail]. ", "{client:?} {upstream:?}");
+        if let Ok(response) = mesh.get(client, text(&format!("to {MAIL}"))) {
+            panic!("{client:?} {upstream:?}: {:?} looks complete", response.text());
+        }
+    }
 }

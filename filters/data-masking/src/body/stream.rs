@@ -1,13 +1,17 @@
 //! Streams: bodies in the pieces in which a host holds them.
 //!
-//! What is not decided at the end of a piece stays with the host, which offers it again with more behind it; the front of such a
-//! piece is done. Nothing that the client is to get is kept anywhere else, so that a body may end with trailers at any time. The one
-//! exception: a piece that has grown too long goes, and only its undecided end is kept here.
+//! What is not decided at the end of a piece is looked at again with more behind it. Where the body may end with trailers, it stays
+//! with the host until then, with the front of its piece, which is done: behind trailers nothing can be added to a body. Envoy breaks a
+//! message off when what it holds and what comes at once are together longer than its buffer (1 MiB), so that bodies that may be long and announce no
+//! trailers are not held: only their undecided end is kept, here.
 
 use super::encoding::Decoder;
 use super::{Body, Format};
 use crate::masking::{Options, Policy, Run, Stop, Tally};
 use crate::splice::Splice;
+
+/// The longest body that is held without trailers being announced.
+const SHORT_BODY: usize = 256 * 1024;
 
 /// The longest piece that stays with the host.
 const LONGEST_PIECE: usize = 64 * 1024;
@@ -20,6 +24,7 @@ const SHORT: usize = 512;
 pub struct Stream {
     body: Body,
     decoder: Option<Decoder>,
+    holds: bool,
     /// How much of the front of the piece at hand is done.
     done: usize,
     /// How much behind that is decoded.
@@ -40,10 +45,12 @@ pub struct Outcome {
 }
 
 impl Stream {
-    /// A body of this format, decoded by `decoder`.
+    /// A body of this format, decoded by `decoder`. Its undecided end is held by the host where trailers are announced, or `len`, its length, is
+    /// known to be short.
     #[must_use]
-    pub fn new(format: Format, decoder: Option<Decoder>) -> Self {
-        Self { body: Body::new(format), decoder, done: 0, decoded: 0, undecided: 0, carry: Vec::new() }
+    pub fn new(format: Format, decoder: Option<Decoder>, announces_trailers: bool, len: Option<usize>) -> Self {
+        let holds = announces_trailers || len.is_some_and(|len| len <= SHORT_BODY);
+        Self { body: Body::new(format), decoder, holds, done: 0, decoded: 0, undecided: 0, carry: Vec::new() }
     }
 
     /// Masks a piece: what was kept of the one before, and more.
@@ -93,17 +100,17 @@ impl Stream {
         }
         let keep = !tail.is_empty();
         let done = front.len().saturating_add(masked.len());
-        let is_too_long = keep && done >= LONGEST_PIECE;
-        let parts: &[&[u8]] = if is_too_long { &[front, &masked] } else { &[front, &masked, tail] };
+        let goes = keep && (!self.holds || done >= LONGEST_PIECE);
+        let parts: &[&[u8]] = if goes { &[front, &masked] } else { &[front, &masked, tail] };
         let now = parts.concat();
         let replaced = (now != piece).then_some(now);
-        if is_too_long || !keep {
+        if goes || !keep {
             self.carry = tail.to_vec();
             (self.done, self.decoded) = (0, 0);
         } else {
             (self.done, self.decoded) = (done, tail.len());
         }
-        Ok(Outcome { replaced, keep: keep && !is_too_long })
+        Ok(Outcome { replaced, keep: keep && !goes })
     }
 
     /// Ends a body of which nothing is held, because trailers have come.
@@ -112,9 +119,8 @@ impl Stream {
     ///
     /// Something is missing: what was sent must not look complete.
     pub fn end(&mut self) -> Result<(), Stop> {
-        match &mut self.decoder {
-            Some(decoder) => decoder.finish(&mut self.carry)?,
-            None => {}
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish(&mut self.carry)?;
         }
         if self.carry.is_empty() { Ok(()) } else { Err(Stop::Failed("cut_off")) }
     }

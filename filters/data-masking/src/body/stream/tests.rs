@@ -14,7 +14,7 @@ fn received(options: &Options, encoding: Encoding, pieces: &[&[u8]], has_trailer
         vec![("$.secret", Action::Remove)],
         vec![("credit_card", Action::Mask(Mask { keep_last: 4, ..Mask::default() }))],
     );
-    let mut stream = Stream::new(Format::Json, encoding.decoder(1 << 20));
+    let mut stream = Stream::new(Format::Json, encoding.decoder(1 << 20), has_trailers, None);
     let mut tally = Tally::default();
     let mut held: Vec<u8> = Vec::new();
     let mut is_kept = false;
@@ -96,7 +96,7 @@ fn a_piece_that_grows_and_grows_goes_all_the_same() {
     // Each piece ends in the middle of a string, so that none of them is decided to its end.
     let pieces: Vec<_> = body.as_bytes().chunks(4001).collect();
     assert_eq!(received(&options, Encoding::Identity, &pieces, false).unwrap(), expected.as_bytes());
-    let mut stream = Stream::new(Format::Json, None);
+    let mut stream = Stream::new(Format::Json, None, true, None);
     let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask { keep_last: 4, ..Mask::default() }))]);
     let mut held = Vec::new();
     let mut longest = 0;
@@ -110,4 +110,17 @@ fn a_piece_that_grows_and_grows_goes_all_the_same() {
     }
     assert!(longest < LONGEST_PIECE + 16 * 1024, "{longest}");
     assert!(was_cut, "trailers behind a piece that went do not make what is missing look complete");
+}
+
+#[test]
+fn a_body_that_may_be_long_and_announces_no_trailers_is_never_held() {
+    let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask { keep_last: 4, ..Mask::default() }))]);
+    let keeps = |announces_trailers, len| {
+        let mut stream = Stream::new(Format::Json, None, announces_trailers, len);
+        let outcome = stream.piece(&policy, &OPTIONS, &mut Tally::default(), b"{\"a\": \"4111", false).unwrap();
+        assert_eq!(outcome.replaced, (!outcome.keep).then(|| b"{\"a\": ".to_vec()));
+        outcome.keep
+    };
+    assert!(keeps(true, None) && keeps(false, Some(1000)) && keeps(true, Some(1 << 30)));
+    assert!(!keeps(false, None) && !keeps(false, Some(1 << 30)));
 }
