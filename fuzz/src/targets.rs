@@ -5,6 +5,7 @@ pub mod base64url;
 pub mod claims;
 pub mod compact_jws;
 pub mod credentials;
+pub mod detectors;
 pub mod htpasswd;
 pub mod introspection;
 pub mod signatures;
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     claims::TARGET,
     compact_jws::TARGET,
     credentials::TARGET,
+    detectors::TARGET,
     htpasswd::TARGET,
     introspection::TARGET,
     signatures::TARGET,

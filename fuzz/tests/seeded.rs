@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use palisade_fuzz::corpus;
 use palisade_fuzz::mutation::Mutator;
 use palisade_fuzz::targets::{
-    TARGETS, Target, authorization, base64url, claims, compact_jws, credentials, htpasswd, introspection, signatures,
+    TARGETS, Target, authorization, base64url, claims, compact_jws, credentials, detectors, htpasswd, introspection,
+    signatures,
 };
 
 const CASES: usize = 1_000_000;
@@ -39,6 +40,11 @@ fn signed_requests_hold_their_promises_a_million_times() {
 #[test]
 fn credentials_in_queries_and_cookies_hold_their_promises_a_million_times() {
     hold(&credentials::TARGET);
+}
+
+#[test]
+fn detectors_hold_their_promises_a_million_times() {
+    hold(&detectors::TARGET);
 }
 
 #[test]
