@@ -89,6 +89,15 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
             "::1",
             "00:11:22:33:44:55",
             "110105194912310",
+            "536-90-4399",
+            "943 476 5870",
+            "S1234567D",
+            "AB123456C",
+            "12345678Z",
+            "+14155550123",
+            "ACUPA7085R",
+            "16.727.230/0001-97",
+            "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
             "\u{e4}",
         ])
         .prop_map(str::to_owned),
@@ -109,6 +118,29 @@ proptest! {
             if step != Step::Open {
                 prop_assert_eq!(step, detector.scan(&text, false), "{}", detector.name);
                 prop_assert_eq!(step, whole, "{}", detector.name);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_is_left_when_matches_are_replaced_has_none(text in texts()) {
+        for detector in all() {
+            for replacement in ["***", "[type]", "tok_abcdefghijklmnopqrstuvwxyz234567"] {
+                let mut masked = Vec::new();
+                let mut at = 0;
+                for (start, end, _) in matches(detector, &text) {
+                    masked.extend_from_slice(&text[at..start + detector.skip]);
+                    masked.extend_from_slice(replacement.as_bytes());
+                    at = end;
+                }
+                masked.extend_from_slice(&text[at..]);
+                let left = matches(detector, &masked);
+                // Credentials of a URL are found wherever they stand, so that others may stand in their place.
+                prop_assert!(left.is_empty() || detector.name == "url_userinfo", "{}: {}", detector.name, masked.escape_ascii());
             }
         }
     }
