@@ -389,10 +389,10 @@ impl Json {
         }
         self.begin_value(run, at)?;
         if self.muted.is_none() && literal != b"null" {
-            let masked = match self.aim.field {
-                Some(index) => run.field(index, literal)?,
+            let named = self.aim.field.map_or(Ok(None), |index| run.field(index, literal))?;
+            let masked = match named {
                 None if is_number && !self.aim.is_excluded => run.whole(&self.key, literal)?,
-                None => None,
+                named => named,
             };
             if let Some(masked) = masked {
                 run.splice.replace(at, end, &in_place_of(is_number, run.options.numbers, masked));

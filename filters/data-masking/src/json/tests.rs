@@ -231,6 +231,15 @@ fn what_is_blocked_stops_the_message() {
     assert_eq!(whole(&policy, "{\"b\": 1}"), "{\"b\": 1}");
 }
 
+#[test]
+fn a_field_that_is_only_reported_is_searched_all_the_same() {
+    let policy = policy(vec![("$..a", Action::Report)], vec![("credit_card", mask())]);
+    assert_eq!(
+        whole(&policy, r#"{"a": ["4111111111111111", 4111111111111111]}"#),
+        r#"{"a": ["************1111", "************1111"]}"#
+    );
+}
+
 fn value() -> impl Strategy<Value = serde_json::Value> {
     let text = prop_oneof![
         "[a-z \"\\\\\\n\u{e9}]{0,12}",
