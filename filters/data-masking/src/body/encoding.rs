@@ -176,7 +176,7 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(decoder.decode(&bomb, &mut out), Err(Stop::Failed("bomb")));
         assert!(out.len() < 1 << 20, "{}", out.len());
-        let long = gzip(&vec![0; 100]);
+        let long = gzip(&[0; 100]);
         assert_eq!(decoded(Encoding::Gzip, &[&long], 99), Err(Stop::Failed("bomb")));
     }
 
