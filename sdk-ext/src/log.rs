@@ -28,10 +28,11 @@ impl Log for HostLog {
     fn flush(&self) {}
 }
 
-/// Makes the `log` macros and panics write to the host's log. To install it twice changes nothing.
+/// Makes the `log` macros write to the host's log, and panics too, where the module is built so that they have a text. To
+/// install it twice changes nothing.
 pub fn install() {
     let _ = log::set_logger(&HostLog);
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(all(target_arch = "wasm32", not(panic = "immediate-abort")))]
     std::panic::set_hook(Box::new(|info| abi::log(5, &info.to_string())));
 }
 

@@ -67,7 +67,7 @@ impl Mesh {
     pub(crate) fn assert_unharmed(&mut self) {
         assert!(self.envoy.is_running(), "{}", self.envoy.log());
         assert_eq!(self.counters("failures"), 0, "{}", self.envoy.log());
-        assert!(!self.envoy.log().contains("panicked"), "{}", self.envoy.log());
+        assert!(!self.envoy.log().contains("RuntimeError"), "{}", self.envoy.log());
     }
 }
 
