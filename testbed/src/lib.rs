@@ -19,6 +19,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::disallowed_types)]
 
 pub mod checkout;
+pub mod client;
 mod collector;
 pub mod envoy;
 pub mod grpc;

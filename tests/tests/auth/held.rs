@@ -6,8 +6,8 @@ use std::time::Duration;
 use palisade_testbed::{Answer, Idp, Request};
 use serde_json::{Value, json};
 
-use crate::client::VERSIONS;
 use crate::setup::Setup;
+use palisade_testbed::client::VERSIONS;
 
 /// Signed by the key of [`keys`]: `cargo run -p palisade-issuer -- token EdDSA '{"kid": "a"}' '{}'`
 const GOOD: &str = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCIsImtpZCI6ImEifQ.eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlIiwiYXVkIjoic2hvcCIsInN1YiI6ImFsaWNlIiwiZXhwIjo0MTAyNDQ0ODAwfQ.MSUiD_CouWHTgBwIiOgNdPoyXycAaTlRKwrlrgDhKJ8xFuj1XmY7jlL_znEE1cpBosgMcm3z8CCN6kgkjZjsDA";

@@ -11,9 +11,6 @@
 
 mod capabilities;
 mod chain;
-#[allow(dead_code, reason = "the scenarios of the SDK use all of it")]
-#[path = "../sdk/client.rs"]
-mod client;
 mod flood;
 mod held;
 mod introspection;

@@ -1,8 +1,8 @@
 //! Bodies and trailers in both directions, framed in every way, over both versions of HTTP.
 
-use crate::client::VERSIONS;
 use crate::mesh::Mesh;
 use palisade_testbed::Request;
+use palisade_testbed::client::VERSIONS;
 
 /// The same body in each framing.
 fn framings(path: &str) -> [(&'static str, Request); 3] {

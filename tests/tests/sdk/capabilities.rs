@@ -1,9 +1,9 @@
 //! Capability lists: what the host withholds from a filter never makes it let a request through.
 
 use crate::SHELL;
-use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::Setup;
+use palisade_testbed::client::VERSIONS;
 use palisade_testbed::{Answer, Request, grpc, http1};
 use std::thread;
 use std::time::Duration;

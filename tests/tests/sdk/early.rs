@@ -1,8 +1,8 @@
 //! Early answers: a response, the upstream's or Envoy's own, before the request is complete.
 
-use crate::client::{Upload, VERSIONS, Version};
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
+use palisade_testbed::client::{Upload, VERSIONS, Version};
 use palisade_testbed::{Answer, Envoy, Request, Upstream};
 use serde_json::json;
 use std::io::{Read, Write};

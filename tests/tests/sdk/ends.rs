@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use palisade_testbed::{Request, http1};
 
-use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
+use palisade_testbed::client::VERSIONS;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -1,8 +1,8 @@
 //! What goes wrong in filters of the field: smuggling, double dispatch, release before the answer, split responses.
 
-use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
+use palisade_testbed::client::VERSIONS;
 use palisade_testbed::{Answer, RawUpstream, Request, Upstream, http1};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Held messages: the filter waits while its peer goes on sending, and no byte may be lost, doubled or passed by.
 
-use crate::client::{VERSIONS, Version};
 use crate::mesh::Mesh;
+use palisade_testbed::client::{VERSIONS, Version};
 use palisade_testbed::{Answer, Request, Response};
 use std::thread;
 use std::time::Duration;

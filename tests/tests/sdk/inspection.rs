@@ -1,8 +1,8 @@
 //! Filters with the fewest phases that inspect and change whole bodies: the host's other callbacks pass them by.
 
-use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::Setup;
+use palisade_testbed::client::VERSIONS;
 use palisade_testbed::{Answer, Request, Response, grpc, http2};
 use std::thread;
 use std::time::Duration;

@@ -5,7 +5,6 @@
 mod abilities;
 mod bodies;
 mod capabilities;
-mod client;
 mod early;
 mod ends;
 mod exports;

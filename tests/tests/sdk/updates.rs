@@ -1,8 +1,8 @@
 //! Updates of the configuration while Envoy serves: each request is served by the one that was in force.
 
-use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
+use palisade_testbed::client::VERSIONS;
 use palisade_testbed::envoy::Update;
 use palisade_testbed::{Answer, Request, Response, grpc, http1};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,9 +1,9 @@
 //! Verified bodies: the filter reads the whole body while the headers are held, and of a refused request not a byte goes
 //! upstream.
 
-use crate::client::{VERSIONS, Version};
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
+use palisade_testbed::client::{VERSIONS, Version};
 use palisade_testbed::{Answer, RawUpstream, Request, Upstream};
 use std::thread;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The dispatcher of the `proxy-wasm` crate: it drives these modules, and serves what else they hold.
 
-use crate::client::VERSIONS;
 use crate::guests::Guest;
 use crate::mesh::{Mesh, Setup};
 use palisade::wasm::Interface;
+use palisade_testbed::client::VERSIONS;
 use palisade_testbed::{Answer, Request, http1, http2, sha256};
 use std::fs;
 use std::time::Duration;

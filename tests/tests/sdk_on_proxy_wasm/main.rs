@@ -8,8 +8,6 @@ mod abilities;
 mod bodies;
 #[path = "../sdk/capabilities.rs"]
 mod capabilities;
-#[path = "../sdk/client.rs"]
-mod client;
 mod dispatcher;
 #[path = "../sdk/early.rs"]
 mod early;

@@ -1,21 +1,25 @@
 //! A client that speaks either version of HTTP, whole requests or piece by piece.
 
+use crate::{Request, Response, http1, http2};
 use anyhow::Result;
-use palisade_testbed::{Request, Response, http1, http2};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
+pub enum Version {
+    /// HTTP/1.1.
     Http1,
+    /// HTTP/2.
     Http2,
 }
 
-pub(crate) const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
+/// Both.
+pub const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
 /// A request with a body of unknown length, of which the client says when each piece goes.
-pub(crate) struct Upload {
+pub struct Upload {
     request: Request,
     connection: Connection,
 }
@@ -32,7 +36,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Version {
     /// Sends one request on a connection of its own and reads the response.
-    pub(crate) fn exchange(self, addr: SocketAddr, request: &Request) -> Result<Response> {
+    pub fn exchange(self, addr: SocketAddr, request: &Request) -> Result<Response> {
         match self {
             Self::Http1 => http1::exchange(addr, request),
             Self::Http2 => http2::exchange(addr, request),
@@ -40,7 +44,7 @@ impl Version {
     }
 
     /// Sends the headers of a request, whose trailers, if any, will close it.
-    pub(crate) fn upload(self, addr: SocketAddr, request: Request) -> Result<Upload> {
+    pub fn upload(self, addr: SocketAddr, request: Request) -> Result<Upload> {
         let request = request.chunks([""; 0]);
         let connection = match self {
             Self::Http1 => {
@@ -74,7 +78,7 @@ impl fmt::Display for Version {
 
 impl Upload {
     /// Sends a piece of the body.
-    pub(crate) fn piece(&mut self, data: &str) -> Result<()> {
+    pub fn piece(&mut self, data: &str) -> Result<()> {
         match &mut self.connection {
             Connection::Http1(connection) => connection.send(format!("{:x}\r\n{data}\r\n", data.len()).as_bytes()),
             Connection::Http2 { stream, .. } => stream.data(data.as_bytes(), false),
@@ -82,7 +86,7 @@ impl Upload {
     }
 
     /// Sends the trailers, or the end where there are none.
-    pub(crate) fn end(&mut self) -> Result<()> {
+    pub fn end(&mut self) -> Result<()> {
         match &mut self.connection {
             Connection::Http1(connection) => {
                 let bytes = Request { chunks: Vec::new(), ..self.request.clone() }.to_http1();
@@ -95,12 +99,12 @@ impl Upload {
     }
 
     /// Reads the response to its end.
-    pub(crate) fn response(self) -> Result<Response> {
+    pub fn response(self) -> Result<Response> {
         self.response_within(http1::TIMEOUT)
     }
 
     /// Reads the response to its end; each read may take that long.
-    pub(crate) fn response_within(self, limit: Duration) -> Result<Response> {
+    pub fn response_within(self, limit: Duration) -> Result<Response> {
         match self.connection {
             Connection::Http1(mut connection) => {
                 connection.set_timeout(limit)?;
