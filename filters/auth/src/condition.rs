@@ -1,7 +1,7 @@
 //! Conditions: what must be true of a caller whom a method has verified.
 
 use palisade_sdk::config::{FromFields, Node, Object};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::method::Identity;
 
@@ -47,10 +47,7 @@ impl Condition {
     pub fn holds(&self, caller: &Identity) -> bool {
         match self {
             Self::Claim { name, test } => test.holds(caller.claim(name).as_deref()),
-            Self::Scope(words) => {
-                let scope = caller.claims.get("scope").or_else(|| caller.claims.get("scp"));
-                words.iter().all(|word| scope.is_some_and(|scope| has_word(scope, word)))
-            }
+            Self::Scope(words) => words.iter().all(|word| has_scope(&caller.claims, word)),
         }
     }
 
@@ -78,11 +75,12 @@ impl Condition {
     }
 }
 
-/// Words that are separated by blanks, or a list of words.
-fn has_word(scope: &Value, word: &str) -> bool {
-    match scope {
-        Value::String(text) => text.split(' ').any(|found| found == word),
-        Value::Array(items) => items.iter().any(|item| item == word),
+/// Whether a word stands in the claim `scope` or, where there is none, in `scp`: words that are separated by blanks, or
+/// a list of words.
+pub(crate) fn has_scope(claims: &Map<String, Value>, word: &str) -> bool {
+    match claims.get("scope").or_else(|| claims.get("scp")) {
+        Some(Value::String(text)) => text.split(' ').any(|found| found == word),
+        Some(Value::Array(items)) => items.iter().any(|item| item == word),
         _ => false,
     }
 }

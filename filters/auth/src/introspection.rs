@@ -115,16 +115,21 @@ impl Introspection {
             Some(known) => Some(known),
             None => self.flights.join(key, self.ask(key, token, handle)).await,
         };
-        let IntrospectionConfig { issuer, audiences, scopes, clock_skew, .. } = &self.config;
-        let expected = Expected { issuer: issuer.as_deref(), audiences, scopes, clock_skew: *clock_skew };
         Ok(match known {
             None => Attempt::Refused(refusal(503, UNAVAILABLE)),
             Some(None) => Attempt::Refused(invalid("inactive_token")),
-            Some(Some(token)) => match token.meets(&expected, now()?) {
+            Some(Some(token)) => match token.meets(&self.expected(), now()?) {
                 Ok(()) => Attempt::Verified(token.identity()),
                 Err(refusal) => Attempt::Refused(refusal),
             },
         })
+    }
+
+    /// What a token has to be, whoever says so.
+    #[must_use]
+    pub fn expected(&self) -> Expected<'_> {
+        let IntrospectionConfig { issuer, audiences, scopes, clock_skew, .. } = &self.config;
+        Expected { issuer: issuer.as_deref(), audiences, scopes, clock_skew: *clock_skew }
     }
 
     /// The server's answer, which is kept as long as it may be; `None` where there is none.

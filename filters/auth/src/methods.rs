@@ -191,7 +191,8 @@ impl Methods {
         attempt.unwrap_or(Attempt::Refused(NOT_SET_UP))
     }
 
-    /// Asks about a token. While nobody answers, one that is a good JWT of some provider may count as that.
+    /// Asks about a token. While nobody answers, one that is a good JWT of some provider may count as that, if it is all
+    /// that the answer would have to say.
     async fn introspect(&self, introspection: &Introspection, head: Head<'_>, request: &Request<Auth>) -> Attempt {
         let attempt = introspection.attempt(head, request.handle()).await;
         let is_unanswered =
@@ -202,6 +203,7 @@ impl Methods {
                 // This very token, not another one beside it.
                 if provider.sources().read(head) == token
                     && let Attempt::Verified(identity) = provider.attempt(head, request.handle()).await
+                    && introspection.expected().check(&identity.claims).is_ok()
                 {
                     return Attempt::Verified(identity.anew());
                 }

@@ -175,27 +175,34 @@ fn a_token_that_is_sent_twice_is_refused_unasked() {
     assert_eq!(idp.introspection_count(), 0);
 }
 
+fn with_fallback(issuer: &Issuer, fields: &Value) -> Value {
+    let mut introspection = json!({
+        "cluster": "idp", "client_id": "gateway", "client_secret": "gateway-s3cret", "timeout": "10s", "cache": "0s",
+        "on_error": "allow_if_jwt_valid",
+    });
+    introspection.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({
+        "jwt": {"providers": {"main": {
+            "issuer": "https://idp", "jwks": {"inline": {"keys": [issuer.jwk("ES256")]}}, "algorithms": ["ES256"],
+        }}},
+        "introspection": introspection,
+        "default": {"require": {"introspection": {}}},
+    })
+}
+
+fn jwt(issuer: &Issuer, fields: &Value) -> String {
+    let mut claims = json!({"iss": "https://idp", "sub": "alice", "exp": in_seconds(3600)});
+    claims.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    issuer.token("ES256", &json!({"alg": "ES256"}), &claims)
+}
+
 /// Catches a way in by making the server unavailable, and one for tokens that it has revoked.
 #[test]
 fn while_the_server_is_unavailable_a_good_jwt_passes_where_the_config_says_so() {
     let (issuer, idp) = (Issuer::new(), Idp::start().unwrap());
-    let jwt = |expires: u64| {
-        let claims = json!({"iss": "https://idp", "sub": "alice", "exp": expires});
-        issuer.token("ES256", &json!({"alg": "ES256"}), &claims)
-    };
-    let (good, expired) = (jwt(in_seconds(3600)), jwt(1_700_000_000));
+    let (good, expired) = (jwt(&issuer, &json!({})), jwt(&issuer, &json!({"exp": 1_700_000_000})));
     let forged = good.replacen("ey", "eY", 1);
-    let configuration = json!({
-        "jwt": {"providers": {"main": {
-            "issuer": "https://idp", "jwks": {"inline": {"keys": [issuer.jwk("ES256")]}}, "algorithms": ["ES256"],
-        }}},
-        "introspection": {
-            "cluster": "idp", "client_id": "gateway", "client_secret": "gateway-s3cret", "timeout": "10s", "cache": "0s",
-            "on_error": "allow_if_jwt_valid",
-        },
-        "default": {"require": {"introspection": {}}},
-    });
-    let mesh = Setup::new(&configuration).idp(idp.addr()).start().unwrap();
+    let mesh = Setup::new(&with_fallback(&issuer, &json!({}))).idp(idp.addr()).start().unwrap();
     idp.token(&good, &json!({"sub": "alice"}));
     assert_eq!((status(&mesh, &good), status(&mesh, &expired), status(&mesh, "opaque")), (200, 401, 401));
     idp.answer_introspection(Answer::with_status(500).body(""));
@@ -203,4 +210,29 @@ fn while_the_server_is_unavailable_a_good_jwt_passes_where_the_config_says_so() 
     assert_eq!(status(&mesh, &forged), 503);
     idp.answer_introspection(json_answer(r#"{"active": false}"#));
     assert_eq!(status(&mesh, &good), 401, "the server says that it is revoked");
+}
+
+/// Catches a way around what the section asks of a token, by making the server unavailable.
+#[test]
+fn a_jwt_has_to_be_all_that_the_server_would_have_to_say_of_it() {
+    let (issuer, idp) = (Issuer::new(), Idp::start().unwrap());
+    let asked = json!({"issuer": "https://idp", "audiences": ["shop"], "scopes": ["read"]});
+    let mesh = Setup::new(&with_fallback(&issuer, &asked)).idp(idp.addr()).start().unwrap();
+    idp.answer_introspection(Answer::with_status(500).body(""));
+    let good = json!({"aud": "shop", "scope": "write read"});
+    assert_eq!(status(&mesh, &jwt(&issuer, &good)), 200);
+    for (claim, value) in [
+        ("scope", json!("write")),
+        ("scope", json!(["write"])),
+        ("aud", json!("bank")),
+        ("token_type", json!("DPoP")),
+        ("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})),
+    ] {
+        let mut claims = good.clone();
+        claims[claim] = value;
+        assert_eq!(status(&mesh, &jwt(&issuer, &claims)), 503, "{claims}");
+    }
+    let other =
+        Setup::new(&with_fallback(&issuer, &json!({"issuer": "https://other"}))).idp(idp.addr()).start().unwrap();
+    assert_eq!(status(&other, &jwt(&issuer, &good)), 503, "another issuer");
 }

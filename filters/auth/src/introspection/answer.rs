@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::condition::has_scope;
 use crate::json;
 use crate::method::{Identity, Refusal};
 
@@ -84,41 +85,54 @@ impl Token {
     ///
     /// Why it is not.
     pub fn meets(&self, expected: &Expected<'_>, now: Duration) -> Result<(), Refusal> {
-        let Expected { issuer, audiences, scopes, clock_skew } = expected;
-        // Whoever sends it as a bearer's has not proven to be the one to whom it is bound (RFC 9449, section 7.2).
-        if self.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop")) {
-            return Err(invalid("wrong_token_type"));
-        }
-        if self.expires.is_some_and(|expires| now > expires.saturating_add(*clock_skew)) {
+        if self.expires.is_some_and(|expires| now > expires.saturating_add(expected.clock_skew)) {
             return Err(invalid("expired"));
         }
-        if self.not_before.is_some_and(|start| start > now.saturating_add(*clock_skew)) {
+        if self.not_before.is_some_and(|start| start > now.saturating_add(expected.clock_skew)) {
             return Err(invalid("not_yet_valid"));
         }
-        if issuer.is_some_and(|issuer| self.text("iss") != Some(issuer)) {
+        expected.check(&self.identity.claims)
+    }
+}
+
+// === impl Expected ===
+
+impl Expected<'_> {
+    /// Whether the claims are what they have to be, whoever makes them; times are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not.
+    pub fn check(&self, claims: &Map<String, Value>) -> Result<(), Refusal> {
+        if is_bound(claims) {
+            return Err(invalid("wrong_token_type"));
+        }
+        if self.issuer.is_some_and(|issuer| text(claims, "iss") != Some(issuer)) {
             return Err(invalid("wrong_issuer"));
         }
-        if !audiences.is_empty() && !audiences.iter().any(|audience| self.is_meant_for(audience)) {
+        if !self.audiences.is_empty() && !self.audiences.iter().any(|audience| is_meant_for(claims, audience)) {
             return Err(Refusal { status: 403, ..invalid("wrong_audience") });
         }
-        let granted = self.text("scope").unwrap_or_default();
-        if !scopes.iter().all(|scope| granted.split(' ').any(|own| own == scope)) {
+        if !self.scopes.iter().all(|scope| has_scope(claims, scope)) {
             let error = Some("insufficient_scope");
             return Err(Refusal { status: 403, reason: "insufficient_scope", error, retry_after: None });
         }
         Ok(())
     }
+}
 
-    fn text(&self, name: &str) -> Option<&str> {
-        text(&self.identity.claims, name)
-    }
+/// Whether a token is bound to a key (RFC 9449, sections 6.1 and 6.2): whoever sends it as a bearer's has not proven to
+/// have that (section 7.2).
+fn is_bound(claims: &Map<String, Value>) -> bool {
+    let has_key = claims.get("cnf").is_some_and(|key| key.get("jkt").is_some());
+    has_key || text(claims, "token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"))
+}
 
-    fn is_meant_for(&self, audience: &str) -> bool {
-        match self.identity.claims.get("aud") {
-            Some(Value::String(own)) => own == audience,
-            Some(Value::Array(all)) => all.iter().any(|own| own == audience),
-            _ => false,
-        }
+fn is_meant_for(claims: &Map<String, Value>, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(own)) => own == audience,
+        Some(Value::Array(all)) => all.iter().any(|own| own == audience),
+        _ => false,
     }
 }
 

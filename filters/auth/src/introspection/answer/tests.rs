@@ -104,6 +104,7 @@ fn every_scope_has_to_be_granted() {
     let scopes = ["read".to_owned(), "write".to_owned()];
     let expected = Expected { scopes: &scopes, ..ANY };
     assert_eq!(refusal(json!({"active": true, "scope": "write admin read"}), &expected), None);
+    assert_eq!(refusal(json!({"active": true, "scp": ["write", "read"]}), &expected), None);
     for scope in ["read", "", "read,write", "reads write", "read WRITE"] {
         let refused = Some((403, "insufficient_scope", Some("insufficient_scope")));
         assert_eq!(refusal(json!({"active": true, "scope": scope}), &expected), refused, "{scope}");
@@ -118,7 +119,11 @@ fn a_token_that_is_bound_to_a_key_is_no_bearers() {
         let refused = Some((401, "wrong_token_type", Some("invalid_token")));
         assert_eq!(refusal(json!({"active": true, "token_type": kind}), &ANY), refused);
     }
+    let refused = Some((401, "wrong_token_type", Some("invalid_token")));
+    assert_eq!(refusal(json!({"active": true, "cnf": {"jkt": "0ZcOCORZNYy"}}), &ANY), refused);
     assert_eq!(refusal(json!({"active": true, "token_type": "Bearer"}), &ANY), None);
+    // What TLS proves is for TLS to check (RFC 8705, section 3).
+    assert_eq!(refusal(json!({"active": true, "cnf": {"x5t#S256": "bwcK0esc3AC"}}), &ANY), None);
 }
 
 #[test]
