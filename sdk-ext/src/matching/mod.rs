@@ -7,7 +7,7 @@
 //! |---|---|
 //! | method | `:method`, compared with case (RFC 9110, section 9.1) |
 //! | host | `:authority` without port and without a trailing dot, compared without case (RFC 9110, section 4.2.3) |
-//! | path | `:path` up to the first `?`, compared as it is: `%61` is not `a` |
+//! | path | `:path` up to the first `?`, compared as it is: `%61` is not `a`; also where it is read as a property |
 //! | query parameter | `:path` after the first `?`, name and value decoded as a form (`%61` is `a`, `+` is a space) |
 //! | cookie | `cookie`, name and value compared as they are |
 //! | client address | the property `source.address`, or `x-forwarded-for` as far as [`ClientIp`] trusts it |

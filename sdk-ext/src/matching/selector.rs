@@ -32,6 +32,7 @@ enum Source {
     Query(String),
     Claim(String),
     ClientIp,
+    Path,
     PathSegment(usize),
     Method,
     Host,
@@ -70,13 +71,8 @@ impl Selector {
     #[must_use]
     pub fn reads_path(&self) -> bool {
         let own = match &self.source {
-            Source::PathSegment(_) => true,
+            Source::Path | Source::PathSegment(_) => true,
             Source::Header(name) => name == ":path",
-            Source::Property(path) => match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-                ["request", "headers", name] => *name == ":path",
-                ["request", part] => matches!(*part, "path" | "url_path"),
-                _ => false,
-            },
             _ => false,
         };
         own || self.fallback.as_ref().is_some_and(|fallback| fallback.reads_path())
@@ -95,7 +91,7 @@ impl FromFields for Selector {
             ("method", |node| no_options(node).map(|()| Source::Method)),
             ("host", |node| no_options(node).map(|()| Source::Host)),
             ("route", |node| no_options(node).map(|()| Source::Route)),
-            ("property", |node| property_path(node).map(Source::Property)),
+            ("property", |node| property_path(node).map(Source::of_property)),
             ("literal", |node| String::from_config(node).map(Source::Literal)),
         ]);
         let fallback = object.optional("or");
@@ -106,6 +102,16 @@ impl FromFields for Selector {
 // === impl Source ===
 
 impl Source {
+    /// A property, but the path where that is one: it is read in one way, by whatever name.
+    fn of_property(path: Vec<String>) -> Self {
+        match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["request", "url_path"] => Self::Path,
+            ["request", "path"] => Self::Header(":path".to_owned()),
+            ["request", "headers", name] if name.eq_ignore_ascii_case(":path") => Self::Header(":path".to_owned()),
+            _ => Self::Property(path),
+        }
+    }
+
     fn read<'r, A: Attributes>(&'r self, request: &'r RequestView<'_, A>) -> Result<Field<Cow<'r, [u8]>>, A::Error> {
         match self {
             Self::Header(name) => request.header(name),
@@ -113,6 +119,7 @@ impl Source {
             Self::Query(name) => request.query_parameter(name),
             Self::Claim(name) => request.claim(name).map(Field::from),
             Self::ClientIp => Ok(request.client_key()?.map(|address| address.to_string().into_bytes().into())),
+            Self::Path => request.path(),
             Self::PathSegment(number) => request.path_segment(*number),
             Self::Method => request.method(),
             Self::Host => Ok(request.host()?.map(lower_case)),

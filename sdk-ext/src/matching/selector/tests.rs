@@ -20,6 +20,20 @@ fn select(json: &str, request: &Request) -> (Option<String>, bool) {
 }
 
 #[test]
+fn the_path_is_read_in_one_way_by_whatever_name() {
+    let host = Request::get("/seen?x=%61").property("request.path", "/other").property("request.url_path", "/other");
+    for (json, value) in [
+        (r#"{"property": ["request", "path"]}"#, "/seen?x=%61"),
+        (r#"{"property": ["request", "headers", ":Path"]}"#, "/seen?x=%61"),
+        (r#"{"property": ["request", "url_path"]}"#, "/seen"),
+    ] {
+        assert!(selector(json).reads_path(), "{json}");
+        assert_eq!(select(json, &host), (Some(value.to_owned()), false), "{json}");
+    }
+    assert_eq!(host.properties_read(), 0);
+}
+
+#[test]
 fn each_source_gives_its_value() {
     let request = Request::default()
         .header(":method", "POST")
