@@ -5,8 +5,8 @@
 //! `;parameters`. A path in which that makes a difference is ambiguous.
 //!
 //! Rules see the [canonical] form of all others: an escape that stands for a character that needs none is that
-//! character (`%61` is `a`, `%40` is `@`; RFC 3986, section 6.2.2.2), and the digits of the rest are in upper case
-//! (`%c3%a9` is `%C3%A9`; section 6.2.2.1).
+//! character (`%61` is `a`, `%40` is `@`; RFC 3986, section 6.2.2.2), a character that needs one is escaped (`|` is
+//! `%7C`), and the digits of escapes are in upper case (`%c3%a9` is `%C3%A9`; section 6.2.2.1).
 
 use std::borrow::Cow;
 
@@ -24,9 +24,9 @@ pub fn canonical(path: &[u8]) -> Option<Cow<'_, [u8]>> {
             // What an escape hides, and what separates.
             Unit::Escaped(b'/' | b'.' | b'\\' | b';') | Unit::Plain(b'\\' | b';' | b'#') => return None,
             _ if unit.byte().is_ascii_control() => return None,
-            Unit::Escaped(byte) if needs_no_escape(byte) => canonical.push(byte),
-            Unit::Escaped(byte) => canonical.extend(escape(byte)),
-            Unit::Plain(byte) => canonical.push(byte),
+            Unit::Plain(b'/') => canonical.push(b'/'),
+            _ if needs_no_escape(unit.byte()) => canonical.push(unit.byte()),
+            _ => canonical.extend(escape(unit.byte())),
         }
         decoded.push(unit.byte());
     }
@@ -135,9 +135,9 @@ fn has_escape(decoded: &[u8]) -> bool {
     decoded.windows(3).any(|window| matches!(*window, [b'%', high, low] if hex_byte([high, low]).is_some()))
 }
 
-/// Whether a path has no escapes, and nothing else but slashes that could be read in two ways.
+/// Whether a path has nothing but slashes, and characters that need no escape and could not be read in two ways.
 fn is_plain(path: &[u8]) -> bool {
-    path.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b';' | b'#'))
+    path.iter().all(|byte| *byte == b'/' || *byte != b';' && needs_no_escape(*byte))
 }
 
 /// No segment is empty but the last, and none is `.` or `..`. `*` is the whole path of an `OPTIONS` request for the
@@ -189,6 +189,18 @@ mod tests {
         assert_eq!(canonical_text("/%61dmin").as_deref(), Some("/admin"));
         assert_eq!(canonical_text("/%40me/%2B%3D%7E").as_deref(), Some("/@me/+=~"));
         assert_eq!(canonical_text("/caf%c3%a9").as_deref(), Some("/caf%C3%A9"));
+    }
+
+    #[test]
+    fn a_character_that_needs_an_escape_has_one_spelling() {
+        for (raw, escaped) in
+            [("/a|b", "/a%7Cb"), ("/{x}[0]", "/%7Bx%7D%5B0%5D"), ("/\"<^`> ", "/%22%3C%5E%60%3E%20"), ("/é", "/%C3%A9")]
+        {
+            assert_eq!(
+                (canonical_text(raw).as_deref(), canonical_text(escaped).as_deref()),
+                (Some(escaped), Some(escaped))
+            );
+        }
     }
 
     #[test]
