@@ -1,9 +1,12 @@
 //! The configuration: types, and how they are read.
 
+use std::borrow::Cow;
+
 use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Rules};
-use palisade_sdk::matching::ClientIp;
+use palisade_sdk::matching::{ClientIp, PathLiteral};
 
 use crate::methods::Sections;
+use crate::path;
 use crate::policy::{Access, AmbiguousPaths, Policy};
 use crate::reply::Speech;
 
@@ -60,6 +63,18 @@ impl FromFields for Config {
                 return None;
             }
         }
+        let mut is_seen = true;
+        for rule in rules.iter().flat_map(Rules::iter) {
+            rule.matcher().visit_paths(&mut |path| {
+                if let Some(error) = unseen(path) {
+                    object.error_below::<()>(&["rules[", &rule.index().to_string(), "].match"].concat(), &error);
+                    is_seen = false;
+                }
+            });
+        }
+        if !is_seen {
+            return None;
+        }
         if rules.iter().flat_map(Rules::iter).any(|rule| rule.label() == NO_RULE) {
             return object.error_at("rules", TAKEN);
         }
@@ -81,6 +96,28 @@ fn names_what_is_there(object: &Object<'_>, path: &str, policy: &Policy, section
         }
     });
     known
+}
+
+/// Why no request has a path as rules see it that could be this one, if so.
+fn unseen(literal: PathLiteral<'_>) -> Option<String> {
+    const NEVER: &str = "rules see no path that is written like this, so that it never matches";
+    // What follows the first characters decides what they are: `/a/.` begins `/a/.x`, which is clear.
+    let (path, rest) = match literal {
+        PathLiteral::Whole(path) => (path, ""),
+        PathLiteral::Start(path) => (path, "x"),
+    };
+    let path = [path, rest].concat();
+    let canonical = path::canonical(path.as_bytes());
+    if canonical.as_deref() == Some(path.as_bytes()) {
+        return None;
+    }
+    let plain = || Some(path::canonical(&path::normalized(path.as_bytes())?)?.into_owned());
+    let seen = canonical.map(Cow::into_owned).or_else(plain);
+    let seen = seen.as_deref().and_then(|seen| str::from_utf8(seen).ok()?.strip_suffix(rest));
+    Some(match seen {
+        Some(seen) => [NEVER, "; write \"", seen, "\""].concat(),
+        None => NEVER.to_owned(),
+    })
 }
 
 /// A realm that stands in quotation marks as it is.

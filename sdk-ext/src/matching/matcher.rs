@@ -2,7 +2,7 @@
 
 use super::host::HostPattern;
 use super::names::{self, non_empty};
-use super::path::PathPattern;
+use super::path::{PathLiteral, PathPattern};
 use super::text::TextTest;
 use super::{Attributes, Cidr, Field, RequestView, Selector};
 use crate::config::{FromConfig, FromFields, Node, Object};
@@ -62,6 +62,12 @@ impl Matcher {
     #[must_use]
     pub fn reads_path(&self) -> bool {
         self.conditions.iter().any(Condition::reads_path)
+    }
+
+    /// Visits each path that a condition, however deep, compares the request's path with, as far as it is a literal: a
+    /// template with `*` for any segment, and no regular expression.
+    pub fn visit_paths(&self, visit: &mut dyn FnMut(PathLiteral<'_>)) {
+        self.conditions.iter().for_each(|condition| condition.visit_paths(visit));
     }
 
     fn evaluate_opposite<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
@@ -132,6 +138,18 @@ impl Condition {
             Self::Value(selector, _) => selector.reads_path(),
             Self::Not(matcher) => matcher.reads_path(),
             Self::Methods(_) | Self::Hosts(_) | Self::Query(..) | Self::ClientIp(_) => false,
+        }
+    }
+
+    fn visit_paths(&self, visit: &mut dyn FnMut(PathLiteral<'_>)) {
+        match self {
+            Self::Path(pattern) => pattern.visit(visit),
+            Self::Header(name, text) if name == ":path" => text.visit_paths("", visit),
+            Self::Value(selector, text) => {
+                selector.before_path().iter().for_each(|before| text.visit_paths(before, visit));
+            }
+            Self::Not(matcher) => matcher.visit_paths(visit),
+            _ => {}
         }
     }
 

@@ -34,6 +34,7 @@ mod text;
 pub use attributes::{Attributes, Field};
 pub use client_ip::{Cidr, ClientIp};
 pub use matcher::{Matcher, Verdict};
+pub use path::PathLiteral;
 pub use request::{IDENTITY, RequestView};
 pub use selector::{Selection, Selector};
 

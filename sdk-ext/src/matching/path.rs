@@ -20,6 +20,15 @@ pub(super) fn segment(path: &[u8], number: usize) -> Option<&[u8]> {
     segments(path)?.nth(number.checked_sub(1)?).filter(|segment| !segment.is_empty())
 }
 
+/// A path without query that a request's is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathLiteral<'m> {
+    /// It begins and ends as a path or a segment does.
+    Whole(&'m str),
+    /// The first characters of a path.
+    Start(&'m str),
+}
+
 /// What the path of a request is compared with.
 #[derive(Debug, Clone)]
 pub(super) enum PathPattern {
@@ -53,6 +62,14 @@ impl PathPattern {
             Self::Template(template) => template.matches(path),
         }
     }
+
+    pub(super) fn visit(&self, visit: &mut dyn FnMut(PathLiteral<'_>)) {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => visit(PathLiteral::Whole(path)),
+            Self::Template(template) => visit(PathLiteral::Whole(&template.text())),
+            Self::Regex(_) => {}
+        }
+    }
 }
 
 impl FromFields for PathPattern {
@@ -60,7 +77,12 @@ impl FromFields for PathPattern {
         object.exactly_one(&[
             ("exact", |node| absolute(node).map(Self::Exact)),
             ("prefix", |node| absolute(node).map(Self::Prefix)),
-            ("regex", |node| Pattern::from_config(node).map(Self::Regex)),
+            ("regex", |node| {
+                if node.text("a regular expression")?.is_ascii() {
+                    return Pattern::from_config(node).map(Self::Regex);
+                }
+                node.error("a path is sent in ASCII (RFC 3986): write what is none as it is sent, such as \"%C3%A9\"")
+            }),
             ("template", |node| {
                 let text = absolute(node)?;
                 Template::parse(&text).map(Self::Template).or_else(|| {
@@ -84,6 +106,22 @@ impl Template {
         };
         let segments = text.split('/').map(TemplateSegment::parse).collect::<Option<_>>()?;
         Some(Self { segments, open })
+    }
+
+    /// As it is written, but for names.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for segment in &self.segments {
+            text.push('/');
+            text.push_str(match segment {
+                TemplateSegment::Literal(literal) => literal,
+                TemplateSegment::Any => "*",
+            });
+        }
+        if self.open {
+            text.push_str("/**");
+        }
+        text
     }
 
     fn matches(&self, path: &[u8]) -> bool {

@@ -17,12 +17,13 @@ const HOST: &str = r"^((\*\.)?[A-Za-z0-9_-]([A-Za-z0-9._-]*[A-Za-z0-9_-])?|\[[0-
 const PATH: &str = r"^/[\x00-\x22\x24-\x3E\x40-\x7F]*$";
 const TEMPLATE: &str =
     r"^(/([*]|\{[A-Za-z0-9_]+\}|[\x00-\x22\x24-\x29\x2B-\x2E\x30-\x3E\x40-\x7A\x7C\x7E\x7F]*))+(/\*\*)?$|^/\*\*$";
+const ASCII: &str = r"^[\x00-\x7F]*$";
 const CIDR: &str = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 
 const PATHS: &[Variant] = &[
     ("exact", "The path.", |_| text(PATH)),
     ("prefix", "Whole segments: `/api` is `/api` and `/api/x`, not `/apix`.", |_| text(PATH)),
-    ("regex", "A regular expression that matches the whole path.", String::json_schema),
+    ("regex", "A regular expression that matches the whole path.", |_| text(ASCII)),
     ("template", "`{name}` or `*` is one segment, `**` at the end any rest.", |_| text(TEMPLATE)),
 ];
 

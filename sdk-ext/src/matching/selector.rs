@@ -77,6 +77,16 @@ impl Selector {
         };
         own || self.fallback.as_ref().is_some_and(|fallback| fallback.reads_path())
     }
+
+    /// What stands in the path before the value, if that is the path or a part of it.
+    pub(super) fn before_path(&self) -> Option<&'static str> {
+        match &self.source {
+            Source::Path => Some(""),
+            Source::Header(name) if name == ":path" => Some(""),
+            Source::PathSegment(_) => Some("/"),
+            _ => None,
+        }
+    }
 }
 
 impl FromFields for Selector {

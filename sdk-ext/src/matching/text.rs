@@ -3,6 +3,7 @@
 use super::Field;
 use super::matcher::Verdict;
 use super::names::non_empty;
+use super::path::PathLiteral;
 use super::pattern::Pattern;
 use crate::config::{FromConfig, FromFields, Object};
 
@@ -25,6 +26,17 @@ impl TextTest {
             Field::Absent => matches!(self, Self::Present(false)).into(),
             Field::Many => Verdict::Ambiguous,
         }
+    }
+
+    /// Compares the path, or what follows `before` in it: with which.
+    pub(super) fn visit_paths(&self, before: &str, visit: &mut dyn FnMut(PathLiteral<'_>)) {
+        let (text, is_whole) = match self {
+            Self::Exact(text) => (text, true),
+            Self::Prefix(text) => (text, text.contains('?')),
+            _ => return,
+        };
+        let path = [before, text.split('?').next().unwrap_or_default()].concat();
+        visit(if is_whole { PathLiteral::Whole(&path) } else { PathLiteral::Start(&path) });
     }
 
     fn holds(&self, value: &[u8]) -> bool {

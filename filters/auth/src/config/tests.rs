@@ -54,6 +54,46 @@ fn a_rule_names_only_what_is_set_up() {
     }
 }
 
+/// Catches a rule that is passed over since no path is spelt as it says.
+#[test]
+fn a_rule_has_no_path_that_is_never_seen() {
+    let errors_of = |matcher: &str| {
+        let json =
+            format!(r#"{{"rules": [{{"match": {matcher}, "deny": "all"}}], "default": {{"allow": "anonymous"}}}}"#);
+        config::parse::<Config>(json.as_bytes()).err().map(|errors| errors.to_string())
+    };
+    for (matcher, written) in [
+        (r#"{"path": {"prefix": "/caf%c3%a9"}}"#, Some("/caf%C3%A9")),
+        (r#"{"path": {"exact": "/%61dmin"}}"#, Some("/admin")),
+        (r#"{"path": {"prefix": "/u/%40me"}}"#, Some("/u/@me")),
+        (r#"{"path": {"prefix": "/a//b"}}"#, Some("/a/b")),
+        (r#"{"path": {"template": "/a//{id}"}}"#, Some("/a/*")),
+        (r#"{"path": {"template": "/%61/{id}/**"}}"#, Some("/a/*/**")),
+        (r#"{"path": {"exact": "/a/../b"}}"#, Some("/b")),
+        (r#"{"path": {"exact": "/a|b"}}"#, Some("/a%7Cb")),
+        (r#"{"path": {"exact": "/%"}}"#, None),
+        (r#"{"not": {"path": {"exact": "/%61"}}}"#, Some("/a")),
+        (r#"{"headers": [{"name": ":path", "prefix": "/%61dm"}]}"#, Some("/adm")),
+        (r#"{"headers": [{"name": ":path", "prefix": "/%61?x="}]}"#, Some("/a")),
+        (r#"{"values": [{"of": {"property": ["request", "url_path"]}, "exact": "/café"}]}"#, Some("/caf%C3%A9")),
+        (r#"{"values": [{"of": {"path": {"segment": 1}}, "exact": "%40me"}]}"#, Some("/@me")),
+    ] {
+        let write = written.map(|path| format!("; write \"{path}\"")).unwrap_or_default();
+        let expected =
+            format!("rules[0].match: rules see no path that is written like this, so that it never matches{write}");
+        assert_eq!(errors_of(matcher), Some(expected), "{matcher}");
+    }
+    for matcher in [
+        r#"{"path": {"template": "/a/{id}/*/**"}}"#,
+        r#"{"path": {"prefix": "/a/"}}"#,
+        r#"{"path": {"regex": "/%61"}}"#,
+        r#"{"headers": [{"name": ":path", "prefix": "/a/."}, {"name": ":path", "exact": "/a?b=//%61"}]}"#,
+        r#"{"values": [{"of": {"property": ["request", "path"]}, "contains": "//"}]}"#,
+    ] {
+        assert_eq!(errors_of(matcher), None, "{matcher}");
+    }
+}
+
 #[test]
 fn the_name_of_no_rule_is_taken() {
     let errors = errors(r#"{"rules": [{"name": "none", "deny": "all"}], "default": {"deny": "all"}}"#);

@@ -197,6 +197,34 @@ fn a_matcher_that_was_refused_is_not_taken_for_one_without_conditions() {
 }
 
 #[test]
+fn a_matcher_shows_the_paths_that_it_compares() {
+    let matcher: Matcher = config::parse(
+        br#"{
+            "path": {"exact": "/a"},
+            "headers": [{"name": ":path", "exact": "/b?x"}, {"name": ":path", "prefix": "/c"}, {"name": "x", "exact": "/no"}],
+            "query": [{"name": "x", "exact": "/no"}],
+            "values": [
+                {"of": {"property": ["request", "url_path"]}, "prefix": "/d"},
+                {"of": {"path": {"segment": 2}}, "exact": "e"},
+                {"of": {"header": "x", "or": {"header": ":path"}}, "exact": "/no"},
+                {"of": {"header": ":path"}, "prefix": "/f?x="}
+            ],
+            "not": {"path": {"template": "/g/{id}/**"}, "not": {"path": {"prefix": "/h/"}}}
+        }"#,
+    )
+    .unwrap();
+    let mut paths = Vec::new();
+    matcher.visit_paths(&mut |path| {
+        paths.push(match path {
+            PathLiteral::Whole(path) => path.to_owned(),
+            PathLiteral::Start(path) => [path, "..."].concat(),
+        });
+    });
+    paths.sort();
+    assert_eq!(paths, ["/a", "/b", "/c...", "/d...", "/e", "/f", "/g/*/**", "/h/"]);
+}
+
+#[test]
 fn a_matcher_tells_whether_it_reads_the_path() {
     for (json, reads_path) in [
         (r#"{"path": {"exact": "/"}}"#, true),

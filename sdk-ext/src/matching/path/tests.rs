@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config;
 
 fn template(text: &str) -> Option<Template> {
     Template::parse(text)
@@ -26,6 +27,15 @@ fn a_prefix_matches_whole_segments_only() {
     assert!(has_prefix(b"/api/x", b"/api/"));
     assert!(!has_prefix(b"/api", b"/api/"));
     assert!(has_prefix(b"/anything", b"/"));
+}
+
+#[test]
+fn a_path_is_ascii_in_every_pattern() {
+    for kind in ["exact", "prefix", "regex", "template"] {
+        let pattern = |path: &str| config::parse::<PathPattern>(format!(r#"{{"{kind}": "{path}"}}"#).as_bytes());
+        assert!(pattern("/caf%C3%A9").is_ok(), "{kind}");
+        assert!(pattern("/café").unwrap_err().to_string().contains("%C3%A9"), "{kind}");
+    }
 }
 
 #[test]
