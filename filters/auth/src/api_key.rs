@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use palisade_sdk::{
-    HostError, Plugin,
+    HostError,
     config::{ConfigErrors, FromConfig, FromFields, Node, Object},
     matching::Field,
     random::Seed,
@@ -73,7 +73,7 @@ impl ApiKey {
     /// # Errors
     ///
     /// The host gives no randomness.
-    pub fn new(config: ApiKeyConfig, _plugin: &Plugin) -> Result<Self, ConfigErrors> {
+    pub fn new(config: ApiKeyConfig) -> Result<Self, ConfigErrors> {
         let refused = |error: HostError| ConfigErrors::new(NAME, error.to_string());
         Ok(Self::seeded(config, Seed::new().map_err(refused)?, Tagger::new().map_err(refused)?))
     }

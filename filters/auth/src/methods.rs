@@ -156,7 +156,7 @@ impl Methods {
             jwt: providers,
             key_sets,
             basic: basic.map(|section| section.make(|config| Basic::new(config, plugin))).transpose()?,
-            api_key: api_key.map(|section| section.make(|config| ApiKey::new(config, plugin))).transpose()?,
+            api_key: api_key.map(|section| section.make(ApiKey::new)).transpose()?,
             hmac: hmac.map(|section| section.make(|config| Ok(Hmac::new(config, plugin)))).transpose()?,
             introspection: introspection
                 .map(|section| section.make(|config| Introspection::new(config, plugin)))
