@@ -3,8 +3,11 @@
 //! A method is a file of its name with
 //!
 //! * its section of the config, `<Method>Config`, which reads all fields but `forward`, the filter's;
-//! * `<Method>::new(config, &Plugin) -> Result<Self, ConfigErrors>`;
-//! * `attempt(..) -> Attempt`, which is called at most once for each request, and only when a rule asks for it.
+//! * `<Method>::new(config, ..)`, which is given what it asks of the host, such as its counters;
+//! * `attempt(..) -> Attempt`, which is called at most once for each request, and only when a rule asks for it;
+//! * `hide(..)`, where a credential could be used again: it is taken out of the request, if the config wants that.
+//!
+//! Providers of `jwt` are methods of their own to rules. Where introspection falls back on them, one may be asked again.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

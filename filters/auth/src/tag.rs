@@ -1,8 +1,8 @@
 //! Tags: the names of secrets in maps, which nobody can make who does not know the key.
 //!
-//! SipHash-2-4 with 128 bits: a pseudorandom function that is made for short messages. A token or password is looked up by it, so
-//! that no map holds one. A SHA-256 of every token that comes, or an HMAC of every password, would cost ten times as
-//! much as all the rest of a request.
+//! SipHash-2-4 with 128 bits: a pseudorandom function that is made for short messages. A token or password is looked up
+//! by it, so that no map holds one. A SHA-256 of every token that comes, or an HMAC of every password, would cost ten
+//! times as much as all the rest of a request.
 
 use palisade_sdk::HostError;
 use palisade_sdk::random;
@@ -11,7 +11,7 @@ use siphasher::sip128::SipHasher24;
 /// The name of a secret.
 pub type Tag = [u8; 16];
 
-/// A key, drawn once by each worker, and the tags under it.
+/// A key, which each method and each provider of tokens draws for itself in each worker, and the tags under it.
 #[derive(Clone)]
 pub struct Tagger(SipHasher24);
 

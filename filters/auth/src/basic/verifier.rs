@@ -131,8 +131,7 @@ impl Verifier {
         }))
     }
 
-    /// Hashes the password.
-    /// Whose password it is, if anybody's; `None` where there was no memory to say.
+    /// Hashes the password and says whose it is, if anybody's; `None` where there was no memory to say.
     fn hash(&self, credential: &Credential) -> Option<Option<Rc<Identity>>> {
         let [own, beside] = self.hashes(credential.user());
         let mut is_good = false;
