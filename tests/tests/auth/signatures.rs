@@ -151,6 +151,19 @@ fn a_client_that_signs_too_much_is_in_nobodys_way() {
     assert_eq!(count(&Signer::new("other", SECRET), 16, 200), 16);
 }
 
+/// Catches a share of the memory that refuses an honest client while the memory is empty.
+#[test]
+fn among_many_clients_one_may_sign_more_than_its_share_while_there_is_room() {
+    let clients: Vec<_> =
+        (0..1_024).map(|client| json!({"id": format!("client-{client}"), "secret": SECRET})).collect();
+    let mesh = setup(&json!({"clients": clients})).start().unwrap();
+    let mut connection = mesh.connection();
+    for nonce in 0..200 {
+        let signed = Signer::new("client-7", SECRET).nonce(nonce).sign(Request::get("/"));
+        assert_eq!(connection.exchange(&signed).unwrap().status, 200, "{nonce}");
+    }
+}
+
 #[test]
 fn a_signature_of_another_time_is_refused() {
     let mesh = setup(&json!({"max_age": "20s", "clock_skew": "20s"})).start().unwrap();

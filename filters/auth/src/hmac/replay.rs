@@ -3,8 +3,9 @@
 //! The memory is a fixed number of shards, each a list of entries: 16 bytes of a stamp, 4 of its client, and the last
 //! second, as 32 bits little-endian, in which what bears it counts. The first byte of a shard says how it is laid out.
 //! Expired entries leave a shard with its next change. A full shard takes up nothing more: to forget an entry that still
-//! counts would let it in again. Nor does it take up more of one client than that client's share, lest one client fill it
-//! for all.
+//! counts would let it in again. From the half on it takes up no more of one client than that client's share, lest one
+//! client fill it for all; before that there is room for everybody, and a share of few entries is soon used up, since
+//! stamps fall unevenly.
 
 /// How many shards there are. Their names are fixed, since shared data cannot be deleted.
 pub const SHARDS: u8 = 64;
@@ -30,7 +31,7 @@ pub enum Entry {
 pub struct Capacity {
     /// The most entries.
     pub all: usize,
-    /// The most entries of one client.
+    /// The most entries of one client, once half of all are taken.
     pub of_one: usize,
 }
 
@@ -83,7 +84,7 @@ pub fn remember(
         of_one = of_one.saturating_add(usize::from(name.ends_with(client)));
         value.extend_from_slice(entry);
     }
-    if all >= capacity.all || of_one >= capacity.of_one {
+    if all >= capacity.all || (of_one >= capacity.of_one && all >= capacity.all >> 1) {
         return (Entry::Full, None);
     }
     value.extend_from_slice(stamp);
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn no_client_takes_more_than_its_share() {
+    fn of_a_shard_that_is_half_full_no_client_takes_more_than_its_share() {
         assert_eq!(Capacity::new(65_536, 1), Capacity { all: 1024, of_one: 1024 });
         assert_eq!(Capacity::new(64, 3), Capacity { all: 1, of_one: 1 });
         let capacity = Capacity::new(64 * 6, 2);
@@ -145,6 +146,27 @@ mod tests {
             }
         }
         assert_eq!(taken, [3, 3]);
+    }
+
+    /// Catches a share that refuses signatures while there is room: they fall unevenly upon the shards.
+    #[test]
+    fn in_a_memory_with_room_no_client_is_refused_however_many_there_are() {
+        let capacity = Capacity::new(65_536, 1_024);
+        assert_eq!(capacity, Capacity { all: 1_024, of_one: 1 });
+        let mut value = None::<Vec<u8>>;
+        for number in 0..512_u16 {
+            let mut stamp = [0; 32];
+            stamp[..2].copy_from_slice(&number.to_le_bytes());
+            let (entry, new) = super::remember(value.as_deref(), (&stamp, ANY), 100, 50, capacity);
+            assert_eq!(entry, Entry::New, "{number}");
+            value = new;
+        }
+        assert_eq!(super::remember(value.as_deref(), (&[8; 32], ANY), 100, 50, capacity).0, Entry::Full);
+        for client in 10..200 {
+            let (entry, new) = super::remember(value.as_deref(), (&[client; 32], &[client; 32]), 100, 50, capacity);
+            assert_eq!(entry, Entry::New, "the first of client {client}");
+            value = new;
+        }
     }
 
     #[test]
