@@ -120,6 +120,33 @@ fn a_signature_is_good_once_over_all_workers() {
     assert_eq!(mesh.upstream.count(), 2);
 }
 
+/// Catches a request that passes once for each of its signatures.
+#[test]
+fn a_request_with_two_signatures_by_known_keys_is_refused() {
+    let clients = json!([
+        {"id": "partner", "secret": SECRET},
+        {"id": "partner", "keyid": "partner-2027", "secret": "c4nary: the secret of the year after"},
+    ]);
+    let mesh = setup(&json!({"clients": clients})).start().unwrap();
+    let get = || Request::get("/pay?to=alice");
+    let old = signer().sign(get());
+    let new = Signer::new("partner-2027", "c4nary: the secret of the year after").sign(get());
+    let foreign = Signer::new("a-proxy", "c4nary: the secret of a proxy").sign(get());
+    let both = |first: &Request, second: &Request| {
+        ["signature-input", "signature"].iter().fold(get(), |request, name| {
+            let [first, second] = [first, second].map(|request| request.headers.text(name).unwrap());
+            request.header(name, format!("{first}, {}", second.replacen("sig=", "second=", 1)))
+        })
+    };
+    let status = |request: &Request| http1::exchange(mesh.addr(), request).unwrap().status;
+    for request in [both(&old, &new), both(&new, &old), both(&old, &old)] {
+        assert_eq!(status(&request), 401);
+    }
+    assert!(mesh.counter("decisions;rule=default;outcome=denied;reason=multiple_signatures;method=hmac") > 0);
+    assert_eq!([status(&both(&foreign, &new)), status(&new), status(&old), status(&old)], [200, 401, 200, 401]);
+    assert_eq!(mesh.upstream.count(), 2);
+}
+
 /// Catches a memory that forgets what still counts, or that grows without a bound.
 #[test]
 fn where_no_more_can_be_remembered_nothing_more_passes() {

@@ -9,9 +9,6 @@ use sha2::{Digest as _, Sha256};
 use super::component::{Unsignable, covers, signature_base};
 use super::structured::{Bare, Dictionary, Item, Member, Parameters, dictionary, find};
 
-/// How many signatures by known keys are looked at.
-const MOST_TRIED: usize = 4;
-
 /// How long `Signature-Input` and `Signature` may be, in bytes.
 const LONGEST: usize = 8 * 1024;
 
@@ -54,6 +51,8 @@ pub enum Failure {
     Malformed,
     /// No `keyid` is one of ours.
     UnknownKey,
+    /// More than one `keyid` is one of ours: the request would pass once with each.
+    Multiple,
     /// `alg` is another than `hmac-sha256`.
     Algorithm,
     /// What has to be covered is not.
@@ -79,6 +78,7 @@ impl Failure {
         match self {
             Self::Malformed => "malformed_signature",
             Self::UnknownKey => "unknown_key",
+            Self::Multiple => "multiple_signatures",
             Self::Algorithm => "wrong_algorithm",
             Self::NotCovered => "component_not_covered",
             Self::MissingComponent => "missing_component",
@@ -118,21 +118,21 @@ impl Verifier {
         self.keys.iter().enumerate().filter(first).count()
     }
 
-    /// The first good signature of a request by one of our keys; `None` for a request without any signature.
+    /// The one signature of a request by one of our keys; `None` for a request without any signature.
     ///
     /// # Errors
     ///
-    /// None is good: why the first by a known key is not.
+    /// It is not good, or there is none, or more than one.
     pub fn verify(&self, headers: &HeaderMap, has_body: bool, now: Duration) -> Option<Result<Verified<'_>, Failure>> {
         let (input, signature) = (lines(headers, "signature-input"), lines(headers, "signature"));
         match (input, signature) {
             (None, None) => None,
-            (Some(input), Some(signature)) => Some(self.verify_any(&input, &signature, headers, has_body, now)),
+            (Some(input), Some(signature)) => Some(self.verify_known(&input, &signature, headers, has_body, now)),
             _ => Some(Err(Failure::Malformed)),
         }
     }
 
-    fn verify_any(
+    fn verify_known(
         &self,
         input: &[u8],
         signatures: &[u8],
@@ -145,23 +145,20 @@ impl Verifier {
         }
         let input = dictionary(input).ok_or(Failure::Malformed)?;
         let signatures = dictionary(signatures).ok_or(Failure::Malformed)?;
-        let mut failure = None;
-        let known = input.iter().filter_map(|(label, member)| match member {
+        let mut known = input.iter().filter_map(|(label, member)| match member {
             Member::InnerList(components, parameters) => {
                 let key = find(&self.keys, string(parameters, "keyid").ok()??)?;
                 Some((label, Described { components, parameters, key }))
             }
             Member::Item(_) => None,
         });
-        for (label, described) in known.take(MOST_TRIED) {
-            let verified = signature(&signatures, label)
-                .and_then(|signature| self.verify_one(&described, signature, headers, has_body, now));
-            match verified {
-                Ok(verified) => return Ok(verified),
-                Err(reason) => failure = failure.or(Some(reason)),
+        match (known.next(), known.next()) {
+            (None, _) => Err(unknown(&input)),
+            (Some(_), Some(_)) => Err(Failure::Multiple),
+            (Some((label, described)), None) => {
+                self.verify_one(&described, signature(&signatures, label)?, headers, has_body, now)
             }
         }
-        Err(failure.unwrap_or_else(|| unknown(&input)))
     }
 
     fn verify_one<'a>(
