@@ -104,6 +104,26 @@ fn a_config_that_needs_what_envoy_may_not_do_is_refused() {
     }
 }
 
+/// Catches a well-signed token that costs a verification each time that it is sent, though it never counts.
+#[test]
+fn a_token_that_is_refused_for_its_claims_is_not_verified_each_time() {
+    let mesh = start(&["RS256"], json!({"audiences": ["api"]}), Ok);
+    let past = now() - 3_600;
+    let cases = [
+        ((401, "expired"), json!({"aud": "api", "exp": past})),
+        ((401, "wrong_issuer"), json!({"aud": "api", "iss": "https://other.example"})),
+        ((403, "wrong_audience"), json!({"aud": "other"})),
+    ];
+    for ((status, reason), claims) in cases {
+        let (token, before) = (token("RS256", &claims), signatures(&mesh, "RS256", "host"));
+        for _ in 0..20 {
+            assert_eq!(send(&mesh, &token), (status, Some(reason.to_owned())));
+        }
+        let verified = signatures(&mesh, "RS256", "host") - before;
+        assert!((1..20).contains(&verified), "{reason}: {verified}");
+    }
+}
+
 #[test]
 fn a_token_is_verified_once_and_refused_when_its_time_is_over() {
     let mesh = start(&["RS256"], json!({"clock_skew": "0s"}), Ok);

@@ -27,8 +27,9 @@ pub struct Good {
 
 /// What one provider has said of tokens, by their tags.
 ///
-/// A good token is known until it ceases to hold, and no longer than a time to live. Of the bad ones only those are known
-/// whose signature had to be checked, for the rest is seen quickly.
+/// A good token is known until it ceases to hold, and no longer than a time to live. Of the bad ones those are known whose
+/// signature had to be checked, be it good or not, and which stay bad under the same keys; the rest is seen quickly, or may
+/// count a moment later.
 pub struct Cache {
     good: Lru<Rc<Identity>>,
     bad: Lru<Error>,
@@ -68,10 +69,14 @@ impl Cache {
                 let end = until.map_or(end, |until| until.min(end));
                 self.good.insert(key, identity.clone(), end);
             }
-            Err(error @ (Error::BadSignature | Error::KeyMismatch)) => {
-                self.bad.insert(key, *error, now.saturating_add(BAD_TTL));
-            }
-            Err(_) => {}
+            Err(
+                Error::UnknownKey
+                | Error::KeyMismatch
+                | Error::SignatureUnavailable
+                | Error::NotYetValid
+                | Error::IssuedInFuture,
+            ) => {}
+            Err(error) => self.bad.insert(key, *error, now.saturating_add(BAD_TTL)),
         }
     }
 
@@ -117,17 +122,33 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_signature_is_known_for_five_seconds() {
-        let mut cache = cache(8);
-        cache.insert(cache.key(b"a"), 0, NOW, &Err(Error::BadSignature));
-        assert_eq!(cache.get(&cache.key(b"a"), 0, NOW).map(|known| known.err()), Some(Some(Error::BadSignature)));
-        assert!(is_known(&mut cache, b"a", 104) && !is_known(&mut cache, b"a", 105));
+    fn what_stays_bad_after_its_signature_was_checked_is_known_for_five_seconds() {
+        for error in [
+            Error::BadSignature,
+            Error::MalformedClaims,
+            Error::MissingClaim,
+            Error::Expired,
+            Error::TooOld,
+            Error::WrongIssuer,
+            Error::WrongAudience,
+        ] {
+            let mut cache = cache(8);
+            cache.insert(cache.key(b"a"), 0, NOW, &Err(error));
+            assert_eq!(cache.get(&cache.key(b"a"), 0, NOW).map(|known| known.err()), Some(Some(error)));
+            assert!(is_known(&mut cache, b"a", 104) && !is_known(&mut cache, b"a", 105), "{error:?}");
+        }
     }
 
     #[test]
-    fn what_may_change_by_itself_is_not_remembered() {
+    fn what_may_change_by_itself_or_cost_nothing_is_not_remembered() {
         let mut cache = cache(8);
-        for error in [Error::UnknownKey, Error::SignatureUnavailable, Error::NotYetValid, Error::Expired] {
+        for error in [
+            Error::UnknownKey,
+            Error::KeyMismatch,
+            Error::SignatureUnavailable,
+            Error::NotYetValid,
+            Error::IssuedInFuture,
+        ] {
             cache.insert(cache.key(b"a"), 0, NOW, &Err(error));
             assert!(!is_known(&mut cache, b"a", 100), "{error:?}");
         }
