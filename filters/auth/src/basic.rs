@@ -91,9 +91,9 @@ impl Basic {
 
     /// Looks at the request's `authorization`.
     pub fn attempt(&self, head: Head<'_>) -> Attempt {
-        let (attempt, verdict) = attempt(&mut self.verifier.borrow_mut(), head, palisade_sdk::now);
-        if let Some(verdict) = verdict {
-            self.credentials.increment([label(verdict)]);
+        let (attempt, label) = attempt(&mut self.verifier.borrow_mut(), head, palisade_sdk::now);
+        if let Some(label) = label {
+            self.credentials.increment([label]);
         }
         attempt
     }
@@ -106,33 +106,33 @@ impl Basic {
     }
 }
 
+/// What came of a request, and how its credential is counted.
 fn attempt<E>(
     verifier: &mut Verifier,
     head: Head<'_>,
     now: impl Fn() -> Result<Duration, E>,
-) -> (Attempt, Option<Verdict>) {
+) -> (Attempt, Option<&'static str>) {
     let authorization = match head.authorization() {
         Field::Absent => return (Attempt::Absent, None),
         Field::Many => return (refused(401, "multiple_credentials"), None),
         Field::One(authorization) if !authorization.is("basic") => return (Attempt::Absent, None),
         Field::One(authorization) => authorization,
     };
-    let (verdict, identity) = match verifier.verify(authorization.credential, now) {
-        Ok(Some(outcome)) => outcome,
+    let verdict = match verifier.verify(authorization.credential, now) {
+        Ok(Some(verdict)) => verdict,
         Ok(None) => return (refused(401, "malformed_credential"), None),
         Err(_) => return (refused(503, "clock_unavailable"), None),
     };
+    let label = label(&verdict);
     let attempt = match verdict {
-        Verdict::Good(_) | Verdict::Wrong(_) => match identity {
-            Some(identity) => Attempt::Verified(identity),
-            None => refused(401, "wrong_credential"),
-        },
+        Verdict::Good(_, identity) => Attempt::Verified(identity),
+        Verdict::Wrong(_) => refused(401, "wrong_credential"),
         Verdict::Unavailable => refused(503, "hash_unavailable"),
         Verdict::Throttled(wait) => {
             Attempt::Refused(Refusal { status: 429, reason: "hash_budget", error: None, retry_after: Some(wait) })
         }
     };
-    (attempt, Some(verdict))
+    (attempt, Some(label))
 }
 
 fn is_basic(head: Head<'_>) -> bool {
@@ -147,10 +147,10 @@ fn refused(status: u16, reason: &'static str) -> Attempt {
     Attempt::Refused(Refusal { status, reason, error: None, retry_after: None })
 }
 
-fn label(verdict: Verdict) -> &'static str {
+fn label(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Good(Source::Cache) => "good_cached",
-        Verdict::Good(Source::Hash) => "good_hashed",
+        Verdict::Good(Source::Cache, _) => "good_cached",
+        Verdict::Good(Source::Hash, _) => "good_hashed",
         Verdict::Wrong(Source::Cache) => "wrong_cached",
         Verdict::Wrong(Source::Hash) => "wrong_hashed",
         Verdict::Throttled(_) => "throttled",

@@ -45,10 +45,10 @@ pub(crate) struct Randomness {
 }
 
 /// What came of one credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The password is the user's.
-    Good(Source),
+    /// The password is this user's.
+    Good(Source, Rc<Identity>),
     /// It is not, or there is no such user.
     Wrong(Source),
     /// It is not known yet, and there is no time to hash it before so long.
@@ -56,9 +56,6 @@ pub(crate) enum Verdict {
     /// It is not known yet, and there is no memory to hash it.
     Unavailable,
 }
-
-/// A verdict, and whose the credential is where it is good.
-pub(crate) type Outcome = (Verdict, Option<Rc<Identity>>);
 
 /// Where a verdict comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +89,7 @@ impl Verifier {
         Self { users, dearest: dearest.1, tagger, good_for, good, wrong, budget }
     }
 
-    /// Says whether a credential is good, and whose it is then; `None` where it is malformed. `token` is the credential in
+    /// Says whether a credential is good, and whose it is; `None` where it is malformed. `token` is the credential in
     /// Base64: of its one spelling it is known whether it was good, without a look into it. `now` reads a clock.
     ///
     /// # Errors
@@ -102,18 +99,18 @@ impl Verifier {
         &mut self,
         token: &[u8],
         now: impl Fn() -> Result<Duration, E>,
-    ) -> Result<Option<Outcome>, E> {
+    ) -> Result<Option<Verdict>, E> {
         let began = now()?;
         let key = self.tagger.tag(token);
         if let Some(identity) = self.good.get(&key, began) {
-            return Ok(Some((Verdict::Good(Source::Cache), Some(identity.clone()))));
+            return Ok(Some(Verdict::Good(Source::Cache, identity.clone())));
         }
         if self.wrong.get(&key, began).is_some() {
-            return Ok(Some((Verdict::Wrong(Source::Cache), None)));
+            return Ok(Some(Verdict::Wrong(Source::Cache)));
         }
         let Some(credential) = Credential::parse(token) else { return Ok(None) };
         if let Err(wait) = self.budget.take(began) {
-            return Ok(Some((Verdict::Throttled(wait), None)));
+            return Ok(Some(Verdict::Throttled(wait)));
         }
         let hashed = self.hash(&credential);
         let ended = now()?;
@@ -121,13 +118,13 @@ impl Verifier {
         Ok(Some(match hashed {
             Some(Some(identity)) => {
                 self.good.insert(key, identity.clone(), ended.saturating_add(self.good_for));
-                (Verdict::Good(Source::Hash), Some(identity))
+                Verdict::Good(Source::Hash, identity)
             }
             Some(None) => {
                 self.wrong.insert(key, (), ended.saturating_add(WRONG_FOR));
-                (Verdict::Wrong(Source::Hash), None)
+                Verdict::Wrong(Source::Hash)
             }
-            None => (Verdict::Unavailable, None),
+            None => Verdict::Unavailable,
         }))
     }
 
@@ -162,6 +159,7 @@ mod tests {
 
     use super::super::hash::HashLimits;
     use super::super::htpasswd::Htpasswd;
+    use super::super::label;
     use super::*;
     use crate::base64;
 
@@ -190,7 +188,7 @@ mod tests {
     }
 
     impl Bench {
-        fn verify(&mut self, text: &str) -> Verdict {
+        fn verdict(&mut self, text: &str) -> Verdict {
             let asked = Cell::new(false);
             let clock = || {
                 if asked.replace(true) {
@@ -198,11 +196,24 @@ mod tests {
                 }
                 Ok::<_, Infallible>(Duration::from_millis(self.now.get()))
             };
-            let Ok(outcome) = self.verifier.verify(&token(text), clock);
-            let (verdict, identity) = outcome.unwrap();
-            assert_eq!(identity.is_some(), matches!(verdict, Verdict::Good(_)));
-            assert!(identity.is_none_or(|identity| text.starts_with(&identity.subject)));
+            let Ok(verdict) = self.verifier.verify(&token(text), clock);
+            let verdict = verdict.unwrap();
+            if let Verdict::Good(_, identity) = &verdict {
+                assert!(text.starts_with(&identity.subject));
+            }
             verdict
+        }
+
+        fn verify(&mut self, text: &str) -> &'static str {
+            label(&self.verdict(text))
+        }
+
+        /// How long there is no time for a credential.
+        fn throttled(&mut self, text: &str) -> u128 {
+            match self.verdict(text) {
+                Verdict::Throttled(wait) => wait.as_millis(),
+                verdict => panic!("{verdict:?}"),
+            }
         }
 
         fn wait(&self, milliseconds: u64) {
@@ -218,29 +229,29 @@ mod tests {
     fn a_password_is_hashed_once_and_then_known() {
         let mut bench = bench(100, "100%");
         for user in ["alice:good", "bob:good"] {
-            assert_eq!(bench.verify(user), Verdict::Good(Source::Hash));
-            assert_eq!(bench.verify(user), Verdict::Good(Source::Cache));
+            assert_eq!(bench.verify(user), "good_hashed");
+            assert_eq!(bench.verify(user), "good_cached");
         }
         for user in ["alice:bad", "bob:", "nobody:good", "broken:good", "Alice:good"] {
-            assert_eq!(bench.verify(user), Verdict::Wrong(Source::Hash), "{user}");
-            assert_eq!(bench.verify(user), Verdict::Wrong(Source::Cache), "{user}");
+            assert_eq!(bench.verify(user), "wrong_hashed", "{user}");
+            assert_eq!(bench.verify(user), "wrong_cached", "{user}");
         }
         bench.wait(60_000);
-        assert_eq!(bench.verify("alice:bad"), Verdict::Wrong(Source::Hash));
+        assert_eq!(bench.verify("alice:bad"), "wrong_hashed");
         bench.wait(300_000);
-        assert_eq!(bench.verify("alice:good"), Verdict::Good(Source::Hash));
+        assert_eq!(bench.verify("alice:good"), "good_hashed");
     }
 
     #[test]
     fn who_is_known_passes_while_others_are_throttled() {
         let mut bench = bench(2, "50%");
-        assert_eq!(bench.verify("alice:good"), Verdict::Good(Source::Hash));
+        assert_eq!(bench.verify("alice:good"), "good_hashed");
         let mut hashes = 0;
         for attempt in 0..200 {
-            if let Verdict::Wrong(Source::Hash) = bench.verify(&format!("alice:{attempt}")) {
+            if bench.verify(&format!("alice:{attempt}")) == "wrong_hashed" {
                 hashes += 1;
             }
-            assert_eq!(bench.verify("alice:good"), Verdict::Good(Source::Cache));
+            assert_eq!(bench.verify("alice:good"), "good_cached");
             bench.wait(5);
         }
         let seconds = (bench.now.get() - 1_000_000) / 1_000;
@@ -250,22 +261,22 @@ mod tests {
     #[test]
     fn there_are_never_two_hashes_in_a_row() {
         let mut bench = bench(100, "10%");
-        assert_eq!(bench.verify("alice:1"), Verdict::Wrong(Source::Hash));
-        assert_eq!(bench.verify("alice:2"), Verdict::Throttled(Duration::from_millis(810)));
-        assert_eq!(bench.verify("bob:good"), Verdict::Throttled(Duration::from_millis(810)));
+        assert_eq!(bench.verify("alice:1"), "wrong_hashed");
+        assert_eq!(bench.throttled("alice:2"), 810);
+        assert_eq!(bench.throttled("bob:good"), 810);
         bench.wait(810);
-        assert_eq!(bench.verify("bob:good"), Verdict::Good(Source::Hash));
+        assert_eq!(bench.verify("bob:good"), "good_hashed");
     }
 
     #[test]
     fn a_flood_of_wrong_passwords_pushes_no_good_one_out() {
         let mut bench = bench(1_000, "100%");
         bench.hash = 0;
-        assert_eq!(bench.verify("alice:good"), Verdict::Good(Source::Hash));
+        assert_eq!(bench.verify("alice:good"), "good_hashed");
         for attempt in 0..50 {
-            assert_eq!(bench.verify(&format!("alice:{attempt}")), Verdict::Wrong(Source::Hash));
+            assert_eq!(bench.verify(&format!("alice:{attempt}")), "wrong_hashed");
         }
-        assert_eq!(bench.verify("alice:good"), Verdict::Good(Source::Cache));
+        assert_eq!(bench.verify("alice:good"), "good_cached");
         assert_eq!(bench.verifier.wrong.len(), 8);
     }
 
@@ -274,7 +285,7 @@ mod tests {
         let mut verifier = verifier(1_000, "100%", 0);
         for _ in 0..3 {
             let verdict = verifier.verify(&token("alice:good"), || Ok::<_, Infallible>(Duration::from_secs(1)));
-            assert_eq!(verdict.map(|outcome| outcome.unwrap().0), Ok(Verdict::Good(Source::Hash)));
+            assert_eq!(verdict.map(|verdict| label(&verdict.unwrap())), Ok("good_hashed"));
         }
     }
 
