@@ -84,7 +84,7 @@ impl Basic {
         }
         let randomness = randomness().map_err(|error| ConfigErrors::new(NAME, error.to_string()))?;
         let budget = Budget::new(max_hashes_per_second, max_hash_share);
-        let verifier = Verifier::new(file.users, (cache.ttl, cache.entries), budget, randomness);
+        let verifier = Verifier::new(file, (cache.ttl, cache.entries), budget, randomness);
         let credentials = plugin.counters("basic_credentials", labels!["verdict"]);
         Ok(Self { hide_credentials, verifier: RefCell::new(verifier), credentials })
     }

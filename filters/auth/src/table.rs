@@ -30,6 +30,12 @@ impl<V> Table<V> {
     pub(crate) fn get(&self, tag: &Tag) -> Option<&V> {
         self.values.get(*self.places.get(tag)? as usize)
     }
+
+    /// One of the values, and for one tag always the same.
+    pub(crate) fn any(&self, [a, b, c, d, ..]: &Tag) -> Option<&V> {
+        let place = (u32::from_le_bytes([*a, *b, *c, *d]) as usize).checked_rem(self.values.len())?;
+        self.values.get(place)
+    }
 }
 
 #[cfg(test)]
@@ -43,5 +49,15 @@ mod tests {
         for number in 0..200_u8 {
             assert_eq!(table.get(&[number; 16]).copied(), Some(number).filter(|number| *number < 100));
         }
+    }
+
+    #[test]
+    fn any_tag_has_a_value_unless_there_is_none() {
+        let table =
+            |values: u8| Table::new((0..values).map(|number| ([number; 16], number)), Seed::from_bytes([7; 16]));
+        let chosen: std::collections::BTreeSet<_> =
+            (0..=255_u8).filter_map(|number| table(100).any(&[number; 16]).copied()).collect();
+        assert_eq!(chosen.len(), 100);
+        assert_eq!(table(0).any(&[1; 16]), None);
     }
 }

@@ -1,5 +1,7 @@
 //! htpasswd: a file of users and hashes, one a line.
 
+use sha2::{Digest as _, Sha256};
+
 use super::hash::{Hash, HashLimits, Unusable};
 
 /// The users of a file, and the lines of those that can never log in.
@@ -9,6 +11,8 @@ pub struct Htpasswd {
     pub users: Vec<(String, Hash)>,
     /// What is wrong with some hashes, by line.
     pub warnings: Vec<String>,
+    /// What only those know who know the file: half of its SHA-256.
+    pub key: [u8; 16],
 }
 
 impl Htpasswd {
@@ -20,7 +24,8 @@ impl Htpasswd {
     /// Everything that is wrong, by line and without the line's text. A broken hash is an error when `strict` is set, and
     /// otherwise a warning and a user who is never let in.
     pub fn parse(text: &str, limits: &HashLimits, strict: bool) -> Result<Self, Vec<String>> {
-        let mut file = Self::default();
+        let key = Sha256::digest(text).first_chunk().copied().unwrap_or_default();
+        let mut file = Self { key, ..Self::default() };
         // The places of the users in the order of their names.
         let mut by_name = Vec::new();
         let mut errors = Vec::new();

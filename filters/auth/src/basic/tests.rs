@@ -11,7 +11,7 @@ fn read(json: &str) -> Result<BasicConfig, String> {
 fn verifier() -> Verifier {
     let BasicConfig { file, .. } = read(&format!(r#"{{"users": {{"htpasswd": {{"inline": "{GOOD}"}}}}}}"#)).unwrap();
     let randomness = Randomness { tagger: Tagger::with_key([1; 16]), seed: Seed::from_bytes([2; 16]) };
-    Verifier::new(file.users, (Duration::from_secs(300), 8), Budget::new(1, Percent::ALL), randomness)
+    Verifier::new(file, (Duration::from_secs(300), 8), Budget::new(1, Percent::ALL), randomness)
 }
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {

@@ -9,6 +9,7 @@ use super::NAME;
 use super::budget::Budget;
 use super::credential::Credential;
 use super::hash::Hash;
+use super::htpasswd::Htpasswd;
 use crate::lru::Lru;
 use crate::method::Identity;
 use crate::table::Table;
@@ -21,9 +22,12 @@ const WRONG_FOR: Duration = Duration::from_secs(60);
 pub(crate) struct Verifier {
     /// By the tags of their names.
     users: Table<User>,
-    /// The user whose hash is the dearest. It is computed for users that there are not, too.
+    /// The user whose hash is the dearest. It is computed whoever is asked for.
     dearest: Tag,
     tagger: Tagger,
+    /// Says who stands in for a user that there is not. Its key is the file's: in all workers it is always the same user,
+    /// just as a user has one hash in all of them.
+    stand_ins: Tagger,
     good_for: Duration,
     good: Lru<Rc<Identity>>,
     wrong: Lru<()>,
@@ -69,15 +73,15 @@ pub(crate) enum Source {
 // === impl Verifier ===
 
 impl Verifier {
-    /// A verifier for these users, which remembers `entries` good credentials for `good_for`, and as many wrong ones.
+    /// A verifier for the users of a file, which remembers `entries` good credentials for `good_for`, and as many wrong ones.
     pub(crate) fn new(
-        users: impl IntoIterator<Item = (String, Hash)>,
+        file: Htpasswd,
         (good_for, entries): (Duration, usize),
         budget: Budget,
         Randomness { tagger, seed }: Randomness,
     ) -> Self {
         let mut dearest = (0, Tag::default());
-        let users = users.into_iter().map(|(name, hash)| {
+        let users = file.users.into_iter().map(|(name, hash)| {
             let tag = tagger.tag(name.as_bytes());
             if hash.cost() > dearest.0 {
                 dearest = (hash.cost(), tag);
@@ -86,7 +90,8 @@ impl Verifier {
         });
         let users = Table::new(users, seed.clone());
         let (good, wrong) = (Lru::new(entries, seed.clone()), Lru::new(entries, seed));
-        Self { users, dearest: dearest.1, tagger, good_for, good, wrong, budget }
+        let stand_ins = Tagger::with_key(file.key);
+        Self { users, dearest: dearest.1, tagger, stand_ins, good_for, good, wrong, budget }
     }
 
     /// Says whether a credential is good, and whose it is; `None` where it is malformed. `token` is the credential in
@@ -130,20 +135,21 @@ impl Verifier {
 
     /// Hashes the password and says whose it is, if anybody's; `None` where there was no memory to say.
     fn hash(&self, credential: &Credential) -> Option<Option<Rc<Identity>>> {
-        let [own, beside] = self.hashes(credential.user());
+        let known = self.users.get(&self.tagger.tag(credential.user()));
         let mut is_good = false;
         // What could not be computed for either says nothing: it would tell who exists.
-        for user in [own, beside].into_iter().flatten() {
-            let is_own = own.is_some_and(|own| std::ptr::eq(own, user));
+        for user in self.hashes(known, credential.user()).into_iter().flatten() {
+            let is_own = known.is_some_and(|known| std::ptr::eq(known, user));
             is_good |= user.hash.verify(credential.password())? & is_own;
         }
-        Some(own.filter(|_| is_good).map(|own| own.identity.clone()))
+        Some(known.filter(|_| is_good).map(|known| known.identity.clone()))
     }
 
-    /// A user's hash, and what is computed beside it: the dearest of all hashes is computed in any case, so that the time
-    /// shows neither whether the user exists nor what kind of hash it has.
-    fn hashes(&self, user: &[u8]) -> [Option<&User>; 2] {
-        let (own, dearest) = (self.users.get(&self.tagger.tag(user)), self.users.get(&self.dearest));
+    /// What is computed: a known user's hash, for another name that of who stands in for it, and beside it, unless it costs
+    /// the same, the dearest of all. So the time shows neither whether the user exists nor what kind of hash it has.
+    fn hashes<'u>(&'u self, known: Option<&'u User>, name: &[u8]) -> [Option<&'u User>; 2] {
+        let own = known.or_else(|| self.users.any(&self.stand_ins.tag(name)));
+        let dearest = self.users.get(&self.dearest);
         let cost = |user: Option<&User>| user.map(|user| user.hash.cost());
         [own, dearest.filter(|_| cost(own) != cost(dearest))]
     }
@@ -158,7 +164,6 @@ mod tests {
     use palisade_sdk::config;
 
     use super::super::hash::HashLimits;
-    use super::super::htpasswd::Htpasswd;
     use super::super::label;
     use super::*;
     use crate::base64;
@@ -173,7 +178,7 @@ mod tests {
         let file = Htpasswd::parse(FILE, &limits, false).unwrap_or_else(|errors| panic!("{errors:?}"));
         let share = config::parse(format!("\"{share}\"").as_bytes()).unwrap();
         let randomness = Randomness { tagger: Tagger::with_key([1; 16]), seed: Seed::from_bytes([2; 16]) };
-        Verifier::new(file.users, (Duration::from_secs(300), entries), Budget::new(per_second, share), randomness)
+        Verifier::new(file, (Duration::from_secs(300), entries), Budget::new(per_second, share), randomness)
     }
 
     fn token(text: &str) -> Vec<u8> {
@@ -295,13 +300,42 @@ mod tests {
         assert_eq!(verifier.verify(&token("alice:good"), || Err(())).err(), Some(()));
     }
 
+    fn costs(verifier: &Verifier, user: &str) -> [Option<u64>; 2] {
+        let known = verifier.users.get(&verifier.tagger.tag(user.as_bytes()));
+        verifier.hashes(known, user.as_bytes()).map(|user| user.map(|user| user.hash.cost()))
+    }
+
     #[test]
     fn the_dearest_hash_is_computed_once_whoever_is_asked_for() {
         let verifier = verifier(5, "10%", 8);
-        let costs = |user: &str| verifier.hashes(user.as_bytes()).map(|user| user.map(|user| user.hash.cost()));
-        let [Some(dearest), None] = costs("bob") else { panic!("bob has the dearest hash") };
-        assert_eq!(costs("alice"), [Some(1), Some(dearest)]);
-        assert_eq!(costs("broken"), [Some(0), Some(dearest)]);
-        assert_eq!(costs("nobody"), [None, Some(dearest)]);
+        let [Some(dearest), None] = costs(&verifier, "bob") else { panic!("bob has the dearest hash") };
+        assert_eq!(costs(&verifier, "alice"), [Some(1), Some(dearest)]);
+        assert_eq!(costs(&verifier, "broken"), [Some(0), Some(dearest)]);
+    }
+
+    /// Catches a name that costs less, or another time in each worker, because there is no such user.
+    #[test]
+    fn who_does_not_exist_costs_what_some_user_costs_and_always_the_same() {
+        let (first, mut second) = (verifier(5, "10%", 8), verifier(5, "10%", 8));
+        second.tagger = Tagger::with_key([3; 16]);
+        let of_users = ["alice", "bob", "broken"].map(|user| costs(&first, user));
+        let mut times = [0; 3];
+        for number in 0..300 {
+            let name = format!("nobody{number}");
+            let cost = costs(&first, &name);
+            times[of_users.iter().position(|of_user| *of_user == cost).unwrap()] += 1;
+            assert_eq!(costs(&second, &name), cost, "{name}");
+        }
+        assert!(times.iter().all(|times| (50..150).contains(times)), "{times:?}");
+    }
+
+    #[test]
+    fn the_password_of_who_stands_in_is_nobodys() {
+        let mut verifier = verifier(1_000, "100%", 0);
+        for number in 0..20 {
+            let verdict = verifier
+                .verify(&token(&format!("nobody{number}:good")), || Ok::<_, Infallible>(Duration::from_secs(1)));
+            assert_eq!(verdict.map(|verdict| label(&verdict.unwrap())), Ok("wrong_hashed"));
+        }
     }
 }
