@@ -236,3 +236,38 @@ fn a_jwt_has_to_be_all_that_the_server_would_have_to_say_of_it() {
         Setup::new(&with_fallback(&issuer, &json!({"issuer": "https://other"}))).idp(idp.addr()).start().unwrap();
     assert_eq!(status(&other, &jwt(&issuer, &good)), 503, "another issuer");
 }
+
+/// Catches a caller of whom the upstream learns what another method hands over.
+#[test]
+fn who_passes_by_a_jwt_in_place_of_the_server_is_handed_over_as_the_server_has_it() {
+    let (issuer, idp) = (Issuer::new(), Idp::start().unwrap());
+    let claims = json!({"iss": "https://idp", "sub": "alice", "exp": in_seconds(3600)});
+    let token = issuer.token("ES256", &json!({"alg": "ES256"}), &claims);
+    let configuration = json!({
+        "jwt": {"providers": {"main": {
+            "issuer": "https://idp", "jwks": {"inline": {"keys": [issuer.jwk("ES256")]}}, "algorithms": ["ES256"],
+            "forward": {"claims": [{"claim": "sub", "header": "x-by-jwt"}]},
+        }}},
+        "introspection": {
+            "cluster": "idp", "client_id": "gateway", "client_secret": "gateway-s3cret", "timeout": "10s", "cache": "0s",
+            "on_error": "allow_if_jwt_valid",
+            "forward": {"claims": [{"claim": "sub", "header": "x-by-introspection"}]},
+        },
+        "rules": [{"match": {"path": {"prefix": "/jwt"}}, "require": {"jwt": "main"}}],
+        "default": {"require": {"introspection": {}}},
+    });
+    let mesh = Setup::new(&configuration).idp(idp.addr()).start().unwrap();
+    idp.answer_introspection(Answer::with_status(500).body(""));
+    for (path, expected) in [
+        ("/jwt", (Some("alice"), None)),
+        ("/", (None, Some("alice"))),
+        ("/jwt", (Some("alice"), None)),
+        ("/", (None, Some("alice"))),
+    ] {
+        let request = Request { path: path.to_owned(), ..bearer(&token) };
+        assert_eq!(http1::exchange(mesh.addr(), &request).unwrap().status, 200, "{path}");
+        let received = mesh.upstream.received().pop().unwrap();
+        let header = |name: &str| received.headers.text(name);
+        assert_eq!((header("x-by-jwt").as_deref(), header("x-by-introspection").as_deref()), expected, "{path}");
+    }
+}

@@ -22,8 +22,12 @@ fn api_key() -> ApiKey {
 }
 
 fn attempt(lines: &[(&str, &str)], now: Result<u64, ()>) -> Result<String, &'static str> {
+    attempt_with(&api_key(), lines, now)
+}
+
+fn attempt_with(api_key: &ApiKey, lines: &[(&str, &str)], now: Result<u64, ()>) -> Result<String, &'static str> {
     let headers = HeaderMap::from_lines(lines.iter().map(|(name, value)| (*name, value.as_bytes())));
-    match api_key().attempt_at(Head::new(&headers), || now.map(Duration::from_secs)) {
+    match api_key.attempt_at(Head::new(&headers), || now.map(Duration::from_secs)) {
         Attempt::Absent => Err("absent"),
         Attempt::Verified(identity) => Ok(identity.subject.clone()),
         Attempt::Refused(refusal) => Err(refusal.reason),
@@ -56,6 +60,24 @@ fn a_key_ends_with_its_last_second() {
     assert_eq!(attempt(&[("x-key", "world")], Ok(END.saturating_add(1))), Err("expired_key"));
     assert_eq!(attempt(&[("x-key", "world")], Err(())), Err("clock_unavailable"));
     assert_eq!(attempt(&[("x-key", "hello")], Err(())).as_deref(), Ok("mobile"));
+}
+
+/// Catches a memory that lets a key pass for longer than it counts.
+#[test]
+fn a_key_that_is_known_ends_with_its_last_second_too() {
+    let (api_key, last) = (api_key(), &[("x-key", "world")]);
+    let nanosecond = Duration::from_nanos(1);
+    for now in [END - 1, END] {
+        assert_eq!(attempt_with(&api_key, last, Ok(now)).as_deref(), Ok("old"));
+    }
+    let tag = api_key.tagger.tag(b"world");
+    let is_known = |now: Duration| api_key.seen.borrow_mut().get(&tag, now).is_some();
+    assert!(is_known(Duration::from_secs(END)) && !is_known(Duration::from_secs(END) + nanosecond));
+    assert_eq!(attempt_with(&api_key, last, Ok(END)).as_deref(), Ok("old"));
+    assert_eq!(attempt_with(&api_key, last, Err(())), Err("clock_unavailable"));
+    assert_eq!(attempt_with(&api_key, last, Ok(END + 1)), Err("expired_key"));
+    assert_eq!(attempt_with(&api_key, &[("x-key", "hello")], Ok(END + 1)).as_deref(), Ok("mobile"));
+    assert_eq!(attempt_with(&api_key, &[("x-key", "hello")], Ok(u64::MAX)).as_deref(), Ok("mobile"));
 }
 
 #[test]

@@ -59,6 +59,20 @@ fn nobody_hands_over_nothing() {
     assert_eq!(*hand_over(&[(&identity, &Forward::default())]), HandOver::default());
 }
 
+/// Catches a caller who is known and yet made anew for each request, and one of whom a second method hands over what the
+/// first has chosen.
+#[test]
+fn what_a_method_hands_over_of_a_caller_is_made_once() {
+    let first = forward(json!({"claims": [{"claim": "sub", "header": "x-first"}]}));
+    let second = forward(json!({"claims": [{"claim": "sub", "header": "x-second"}]}));
+    let caller = caller(json!({}));
+    let handed_over = hand_over(&[(&caller, &first)]);
+    assert!(Rc::ptr_eq(&handed_over, &hand_over(&[(&caller, &first)])));
+    let anew = hand_over(&[(&caller.anew(), &second)]);
+    assert_eq!(anew.headers, [("x-second".to_owned(), b"alice".to_vec())]);
+    assert!(Rc::ptr_eq(&handed_over, &hand_over(&[(&caller, &first)])));
+}
+
 #[test]
 fn of_several_callers_the_first_counts() {
     let forward = forward(json!({"claims": [{"claim": "sub", "header": "x-sub"}, {"claim": "tier"}]}));
