@@ -31,6 +31,7 @@ pub mod path;
 pub mod policy;
 pub mod reply;
 pub mod request;
+mod secret;
 mod seen;
 mod table;
 pub mod tag;

@@ -12,6 +12,8 @@ use palisade_sdk::{
     },
 };
 
+use crate::secret;
+
 #[cfg(feature = "schema")]
 mod schema;
 
@@ -259,7 +261,7 @@ impl Sources {
             found = match (found, source.read(head)) {
                 (found, Field::Absent) => found,
                 (Field::Absent, credential) => credential,
-                (Field::One(first), Field::One(next)) if equal(&first, &next) => Field::One(first),
+                (Field::One(first), Field::One(next)) if secret::equal(&first, &next) => Field::One(first),
                 _ => return Field::Many,
             };
         }
@@ -278,12 +280,6 @@ impl Sources {
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }
-}
-
-/// Compares two secrets of one client, in a time that depends on their lengths only.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a ^ b));
-    a.len() == b.len() && std::hint::black_box(difference) == 0
 }
 
 impl FromConfig for Sources {

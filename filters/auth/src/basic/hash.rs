@@ -1,13 +1,12 @@
 //! Hash: what a password file knows of a password.
 
-use std::hint::black_box;
-
 use ::sha_crypt::Params as ShaParams;
 use argon2::{Algorithm, Argon2, Block, Version};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::base64;
+use crate::secret::equal;
 
 use super::{bcrypt, des_crypt, md5_crypt, radix64, sha_crypt};
 
@@ -304,12 +303,6 @@ fn unpadded(text: &str) -> Option<Vec<u8>> {
 /// Digits without a sign.
 fn decimal(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-/// Compares in a time that depends on the lengths only.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a ^ b));
-    a.len() == b.len() && black_box(difference) == 0
 }
 
 #[cfg(test)]
