@@ -1,6 +1,9 @@
 //! Base64 with padding (RFC 4648, section 4), in its one canonical spelling.
 //!
-//! It goes by way of [`base64url`]: a second alphabet of `base64ct` would add 4 KiB to a module.
+//! It goes by way of [`base64url`]: a second alphabet of `base64ct` would add 4 KiB to a module. What it makes on the way
+//! is wiped, for it may be a secret.
+
+use zeroize::Zeroizing;
 
 use crate::base64url;
 
@@ -9,14 +12,18 @@ use crate::base64url;
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let is_whole = text.len() & 3 == 0 && !digits.iter().any(|digit| matches!(digit, b'-' | b'_'));
-    let digits: Vec<_> = digits.iter().map(|digit| exchanged(*digit, b"+/", b"-_")).collect();
-    base64url::decode(&digits).filter(|_| is_whole)
+    if !is_whole {
+        return None;
+    }
+    let digits: Zeroizing<Vec<_>> =
+        Zeroizing::new(digits.iter().map(|digit| exchanged(*digit, b"+/", b"-_")).collect());
+    base64url::decode(&digits)
 }
 
 /// The canonical spelling of the bytes.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    let digits = base64url::encode(bytes);
+    let digits = Zeroizing::new(base64url::encode(bytes));
     let padding = ["", "", "==", "="].get(digits.len() & 3).copied().unwrap_or_default();
     digits.bytes().map(|digit| char::from(exchanged(digit, b"-_", b"+/"))).chain(padding.chars()).collect()
 }
