@@ -128,10 +128,14 @@ impl Gcra {
         self.tolerance.saturating_sub(used).checked_div(self.interval).unwrap_or_default().min(self.burst)
     }
 
-    /// A TAT that no request can have led to is left over from a clock that has been set back: the key has used up all,
-    /// but is not to wait for that clock.
+    /// Whether no request can have led to a TAT: it is left over from a clock that has been set back.
+    pub fn is_left_over(&self, tat: u64, now: u64) -> bool {
+        tat > now.saturating_add(self.horizon)
+    }
+
+    /// Of a TAT that is left over, the key has used up all, but is not to wait for that clock.
     fn plausible(&self, tat: u64, now: u64) -> u64 {
-        if tat > now.saturating_add(self.horizon) { now.saturating_add(self.tolerance) } else { tat }
+        if self.is_left_over(tat, now) { now.saturating_add(self.tolerance) } else { tat }
     }
 
     /// The time that so many tokens take to be regained; `None` for more than there ever are.

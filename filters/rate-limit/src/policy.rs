@@ -49,6 +49,9 @@ pub struct Answer {
     pub decision: Decision,
     /// What was taken.
     pub taken: Taken,
+    /// Whether the key's time was left over from a clock that has been set back, and was brought back in the table,
+    /// whatever the decision is.
+    pub brought_back: bool,
 }
 
 /// What was taken of a key, and where it is to come back to.
@@ -97,18 +100,31 @@ impl Policy {
         now: u64,
         room: Room,
     ) -> Result<Answer, Full> {
+        let mut brought_back = false;
         let (decision, slot, amount) = match self {
-            Self::Rate(gcra) => rate(gcra, table, fingerprint, demand, now),
+            Self::Rate(gcra) => {
+                let tat = tat(table, fingerprint, now);
+                brought_back = gcra.is_left_over(tat, now);
+                rate(gcra, tat, fingerprint, demand, now)
+            }
             Self::Quota { count, unit } => quota(*count, *unit, table, fingerprint, demand, now),
             Self::Concurrency { count, max_duration } => {
                 concurrency(*count, *max_duration, table, fingerprint, demand, now)
             }
         };
-        if decision.admitted && amount > 0 {
+        if decision.admitted && amount > 0 || brought_back {
             table.put(slot, now, room)?;
         }
         let taken = Taken { fingerprint, amount, until: slot.until, generation: slot.generation };
-        Ok(Answer { decision, taken: if decision.admitted { taken } else { Taken::default() } })
+        Ok(Answer { decision, taken: if decision.admitted { taken } else { Taken::default() }, brought_back })
+    }
+
+    /// Brings back a key's time that is left over from a clock that has been set back: all is used up as of now.
+    pub fn bring_back(&self, table: &mut Table, fingerprint: u64, now: u64, room: Room) {
+        if matches!(self, Self::Rate(gcra) if gcra.is_left_over(tat(table, fingerprint, now), now)) {
+            // It has its place already.
+            let _ = self.charge(table, fingerprint, 0, now, room);
+        }
     }
 
     /// Takes what was not asked for, into debt if need be.
@@ -119,7 +135,7 @@ impl Policy {
     pub fn charge(&self, table: &mut Table, fingerprint: u64, cost: u64, now: u64, room: Room) -> Result<(), Full> {
         let slot = match self {
             Self::Rate(gcra) => {
-                let tat = table.get(fingerprint, 0, now).map_or(0, |slot| slot.until);
+                let tat = tat(table, fingerprint, now);
                 Slot { until: gcra.charge(tat, now, cost), fingerprint, ..Slot::default() }
             }
             Self::Quota { unit, .. } => {
@@ -150,8 +166,12 @@ impl Policy {
     }
 }
 
-fn rate(gcra: &Gcra, table: &Table, fingerprint: u64, demand: Demand, now: u64) -> (Decision, Slot, u64) {
-    let tat = table.get(fingerprint, 0, now).map_or(0, |slot| slot.until);
+/// The TAT of a key under a rate.
+fn tat(table: &Table, fingerprint: u64, now: u64) -> u64 {
+    table.get(fingerprint, 0, now).map_or(0, |slot| slot.until)
+}
+
+fn rate(gcra: &Gcra, tat: u64, fingerprint: u64, demand: Demand, now: u64) -> (Decision, Slot, u64) {
     let (mut decision, mut until) = gcra.decide(tat, now, demand.need, demand.take);
     let mut amount = demand.take;
     // No more than half of what is left, so that no worker keeps it all from the others.

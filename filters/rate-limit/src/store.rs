@@ -129,8 +129,11 @@ impl Store {
             }
             let refused = asks.iter().zip(&answers).any(|(ask, answer)| ask.enforced && !answer.decision.admitted);
             if refused {
-                for answer in &mut answers {
+                for (ask, answer) in asks.iter().zip(&mut answers) {
                     answer.taken = Taken::default();
+                    if answer.brought_back {
+                        self.bring_back(shards, now, ask)?;
+                    }
                 }
                 return Ok(Outcome::Answered(answers));
             }
@@ -194,6 +197,16 @@ impl Store {
         self.events.take()
     }
 
+    /// Keeps of a refused demand nothing but that its key's time was brought back.
+    fn bring_back<S: Shards>(&self, shards: &S, now: u64, ask: &Ask<'_>) -> Result<(), S::Error> {
+        let Place { shard, fingerprint, shared } = ask.place;
+        self.update(shards, shard, &|table| {
+            for fingerprint in [fingerprint, shared] {
+                ask.policy.bring_back(table, fingerprint, now, self.room);
+            }
+        })
+    }
+
     fn update<S: Shards>(&self, shards: &S, shard: u32, change: &dyn Fn(&mut Table)) -> Result<(), S::Error> {
         for _ in 0..TRIES {
             let (value, version) = shards.read(shard)?;
@@ -242,6 +255,7 @@ fn without_room(admitted: bool, policy: &Policy) -> Answer {
     Answer {
         decision: Decision { admitted, remaining, reset: retry.unwrap_or_default(), retry },
         taken: Taken::default(),
+        brought_back: false,
     }
 }
 

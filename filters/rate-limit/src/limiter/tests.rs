@@ -137,6 +137,24 @@ fn of_two_refusals_one_for_ever_is_told() {
 }
 
 #[test]
+fn keys_regain_their_tokens_after_a_clock_is_set_back_and_other_limits_lose_none() {
+    let process = Process::new(
+        r#"{"name": "few", "rate": "1/1s", "burst": 5}, {"name": "many", "match": {"methods": ["PUT"]}, "rate": "3/1h"}"#,
+    );
+    process.now.set(START + 3_600 * SECOND);
+    assert!(process.admits(&get("/")));
+    process.now.set(START);
+    let put = Request::default().header(":method", "PUT").header(":path", "/");
+    for _ in 0..3 {
+        assert!(!process.admits(&put) && !process.admits(&put));
+        process.wait(1);
+        assert!(process.admits(&put));
+    }
+    process.wait(1);
+    assert_eq!(process.rule(0, &put).telling().unwrap().limit.name, "many");
+}
+
+#[test]
 fn no_key_is_in_no_part_and_every_key_in_all() {
     for hash in [0, u64::MAX] {
         assert!(!is_within(Percent::ZERO, hash));

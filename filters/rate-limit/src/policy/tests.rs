@@ -74,6 +74,16 @@ fn spare_tokens_leave_half_of_the_rest_to_others() {
 }
 
 #[test]
+fn a_key_that_a_clock_set_back_finds_used_up_regains_its_tokens_although_it_is_asked_again_and_again() {
+    let policy = Policy::Rate(Gcra::new(1, SECOND, 5, false).unwrap());
+    let mut table = Table::default();
+    ask(&policy, &mut table, NOW);
+    let back = NOW - 3_600 * SECOND;
+    let admitted = |table: &mut Table, tenths: u64| ask(&policy, table, back + tenths * SECOND / 10).decision.admitted;
+    assert_eq!((0..40).filter(|tenths| admitted(&mut table, *tenths)).collect::<Vec<_>>(), [10, 20, 30]);
+}
+
+#[test]
 fn leases_come_back_and_are_there_again() {
     let policy = Policy::Concurrency { count: 2, max_duration: 8 * SECOND };
     let mut table = Table::default();
