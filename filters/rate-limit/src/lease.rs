@@ -61,9 +61,12 @@ impl Leases {
 }
 
 impl Lease {
-    /// Whether a demand is known to be refused still, and until when.
-    pub fn refusal(&self, need: u64, now: u64) -> Option<u64> {
-        self.refused.filter(|(refused, until)| need >= *refused && now < *until).map(|(_, until)| until)
+    /// Whether a demand is known to be refused still, and until when. No refusal lasts longer than `longest`: one that
+    /// seems to is left over from a clock that has been set back.
+    pub fn refusal(&self, need: u64, now: u64, longest: u64) -> Option<u64> {
+        let (refused, until) = self.refused?;
+        let holds = now < until && until.saturating_sub(now) <= longest;
+        (need >= refused && holds).then_some(until)
     }
 }
 
@@ -96,9 +99,16 @@ mod tests {
     #[test]
     fn a_refusal_holds_for_as_much_or_more_until_its_time() {
         let lease = Lease { refused: Some((3, 100)), ..Lease::default() };
-        assert_eq!(lease.refusal(3, 99), Some(100));
-        assert_eq!(lease.refusal(4, 99), Some(100));
-        assert_eq!(lease.refusal(2, 99), None);
-        assert_eq!(lease.refusal(3, 100), None);
+        assert_eq!(lease.refusal(3, 99, 50), Some(100));
+        assert_eq!(lease.refusal(4, 99, 50), Some(100));
+        assert_eq!(lease.refusal(2, 99, 50), None);
+        assert_eq!(lease.refusal(3, 100, 50), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_a_refusal() {
+        let lease = Lease { refused: Some((3, 100)), ..Lease::default() };
+        assert_eq!(lease.refusal(3, 50, 50), Some(100));
+        assert_eq!(lease.refusal(3, 49, 50), None);
     }
 }

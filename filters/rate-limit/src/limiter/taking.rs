@@ -115,7 +115,7 @@ impl Limiter {
         if lease.tokens >= need {
             return Known::Tokens(lease);
         }
-        match lease.refusal(need, now) {
+        match lease.refusal(need, now, gcra.horizon()) {
             Some(until) => Known::Refused(Decision {
                 admitted: false,
                 remaining: gcra.remaining(lease.tat, now).saturating_add(lease.tokens).min(need.saturating_sub(1)),

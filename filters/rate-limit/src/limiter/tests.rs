@@ -155,6 +155,17 @@ fn keys_regain_their_tokens_after_a_clock_is_set_back_and_other_limits_lose_none
 }
 
 #[test]
+fn a_worker_forgets_a_refusal_when_the_clock_is_set_back() {
+    let process = Process::new(r#"{"name": "a", "rate": "1/1s", "burst": 5, "accuracy": "lease", "batch": 2}"#);
+    process.now.set(START + 3_600 * SECOND);
+    assert!((0..5).all(|_| process.admits(&get("/"))) && !process.admits(&get("/")));
+    process.now.set(START);
+    assert!(!process.admits(&get("/")));
+    process.wait(1);
+    assert!(process.admits(&get("/")) && !process.admits(&get("/")));
+}
+
+#[test]
 fn no_key_is_in_no_part_and_every_key_in_all() {
     for hash in [0, u64::MAX] {
         assert!(!is_within(Percent::ZERO, hash));
