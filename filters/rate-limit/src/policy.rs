@@ -91,7 +91,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`Full`] when something would have to be kept and there is no room; the table is as it was.
+    /// [`Full`] when something would have to be kept, now or after the response, and there is no room; the table is as it was.
     pub fn ask(
         &self,
         table: &mut Table,
@@ -114,6 +114,9 @@ impl Policy {
         };
         if decision.admitted && amount > 0 || brought_back {
             table.put(slot, now, room)?;
+        } else if decision.admitted && demand.take == 0 {
+            // What it costs is charged later, and is to have a place then.
+            table.has_room(slot, now, room)?;
         }
         let taken = Taken { fingerprint, amount, until: slot.until, generation: slot.generation };
         Ok(Answer { decision, taken: if decision.admitted { taken } else { Taken::default() }, brought_back })

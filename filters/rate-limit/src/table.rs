@@ -126,6 +126,15 @@ impl Table {
         Ok(())
     }
 
+    /// Whether [`put`](Self::put) finds a place.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] when it does not.
+    pub fn has_room(&self, slot: Slot, now: u64, room: Room) -> Result<(), Full> {
+        self.place(slot, now, room).map(drop)
+    }
+
     /// The place of the key's own slot, else of a free one, else the end, else of one that cannot be.
     ///
     /// Keys that share take no place of a single one, nor the other way round: each kind keeps within its own number.

@@ -51,6 +51,31 @@ fn where_one_limit_refuses_none_is_used_up() {
 }
 
 #[test]
+fn costs_after_the_response_count_for_keys_without_room() {
+    let policy = Policy::Rate(Gcra::new(1, 60 * SECOND, 5, true).unwrap());
+    for (on_full, expected) in [
+        (OnFull::Share, [true, false, false]),
+        (OnFull::Deny, [false, false, false]),
+        (OnFull::Allow, [true, true, true]),
+    ] {
+        let memory = Memory::default();
+        let store = Store::new(Room { slots: 1, horizon: u64::MAX }, on_full);
+        store.charge(&memory, NOW, &policy, place(0, 1), 5).unwrap();
+        let asks = |fingerprint| Ask {
+            demand: Demand { need: 1, take: 0, spare: 0 },
+            ..ask(&policy, place(0, fingerprint), 1)
+        };
+        let admits = |fingerprint| {
+            let admitted = admitted(&store, &memory, &[asks(fingerprint)]) == [true];
+            store.charge(&memory, NOW, &policy, place(0, fingerprint), 5).unwrap();
+            admitted
+        };
+        assert_eq!([2, 2, 3].map(admits), expected, "{on_full:?}");
+        assert_eq!(admitted(&store, &memory, &[asks(1)]), [false], "it has its place");
+    }
+}
+
+#[test]
 fn a_limit_that_is_not_enforced_refuses_nothing_and_takes_nothing_beyond_itself() {
     let (memory, store) = (Memory::default(), store(OnFull::Share));
     let (few, many) = (rate(1), rate(3));
