@@ -52,8 +52,8 @@ impl Key {
     }
 }
 
-/// What all keys of a limit under a policy begin with.
-pub fn identity(limit: &str, policy: Option<&Policy>) -> Vec<u8> {
+/// What all keys of a limit, or of one of its tiers, under a policy begin with.
+pub fn identity(limit: &str, tier: Option<&str>, policy: Option<&Policy>) -> Vec<u8> {
     let numbers = match policy {
         None => [3, 0, 0],
         Some(Policy::Rate(gcra)) => {
@@ -70,8 +70,11 @@ pub fn identity(limit: &str, policy: Option<&Policy>) -> Vec<u8> {
         }
         Some(Policy::Concurrency { count, max_duration }) => [2, u64::from(*count), *max_duration],
     };
-    let mut identity = u64::try_from(limit.len()).unwrap_or(u64::MAX).to_le_bytes().to_vec();
-    identity.extend_from_slice(limit.as_bytes());
+    let mut identity = vec![u8::from(tier.is_some())];
+    for name in [limit, tier.unwrap_or_default()] {
+        identity.extend_from_slice(&u64::try_from(name.len()).unwrap_or(u64::MAX).to_le_bytes());
+        identity.extend_from_slice(name.as_bytes());
+    }
     for number in numbers {
         identity.extend_from_slice(&number.to_le_bytes());
     }
@@ -123,19 +126,21 @@ mod tests {
     fn a_limit_that_changes_has_other_keys() {
         let rate = |count, burst| Policy::Rate(Gcra::new(count, 1_000_000_000, burst, false).unwrap());
         let identities = [
-            identity("a", Some(&rate(1, 1))),
-            identity("b", Some(&rate(1, 1))),
-            identity("a", Some(&rate(2, 1))),
-            identity("a", Some(&rate(1, 2))),
-            identity("a", Some(&Policy::Quota { count: 1, unit: Unit::Day })),
-            identity("a", Some(&Policy::Quota { count: 1, unit: Unit::Month })),
-            identity("a", Some(&Policy::Concurrency { count: 1, max_duration: 1 })),
-            identity("a", None),
+            identity("a", None, Some(&rate(1, 1))),
+            identity("b", None, Some(&rate(1, 1))),
+            identity("a", None, Some(&rate(2, 1))),
+            identity("a", None, Some(&rate(1, 2))),
+            identity("a", None, Some(&Policy::Quota { count: 1, unit: Unit::Day })),
+            identity("a", None, Some(&Policy::Quota { count: 1, unit: Unit::Month })),
+            identity("a", None, Some(&Policy::Concurrency { count: 1, max_duration: 1 })),
+            identity("a", None, None),
+            identity("a", Some(""), Some(&rate(1, 1))),
+            identity("a", Some("vip"), Some(&rate(1, 1))),
         ];
         for (place, one) in identities.iter().enumerate() {
             assert!(!identities[..place].contains(one));
         }
-        assert_eq!(identity("a", Some(&rate(1, 1))), identity("a", Some(&rate(1, 1))));
+        assert_eq!(identity("a", None, Some(&rate(1, 1))), identity("a", None, Some(&rate(1, 1))));
     }
 
     proptest! {

@@ -25,8 +25,8 @@ const KINDS: [&str; 4] = ["rate", "quota", "concurrency", "unlimited"];
 pub(crate) struct Grant {
     pub(crate) policy: Policy,
     pub(crate) shown: Shown,
-    /// What all its keys begin with: the limit's name and the policy, so that a limit that changes begins anew and one
-    /// that stays as it is keeps its state.
+    /// What all its keys begin with: the names of the limit and the tier, and the policy, so that a limit that changes begins
+    /// anew and one that stays as it is keeps its state.
     pub(crate) identity: Vec<u8>,
 }
 
@@ -53,6 +53,8 @@ pub(crate) enum FailureMode {
 pub(super) struct Grants<'a> {
     /// The limit's name.
     pub(super) name: &'a str,
+    /// The tier's name, where it is a tier's.
+    pub(super) tier: Option<&'a str>,
     /// Whether its keys can be charged for more than they have.
     pub(super) debt: bool,
 }
@@ -155,7 +157,7 @@ impl Grants<'_> {
     }
 
     fn of(self, policy: Policy, shown: Shown) -> Grant {
-        Grant { policy, shown, identity: key::identity(self.name, Some(&policy)) }
+        Grant { policy, shown, identity: key::identity(self.name, self.tier, Some(&policy)) }
     }
 }
 
@@ -226,7 +228,9 @@ impl Tiers {
         node.object(|object| {
             let by = object.required("by");
             let grants = object.required_with("rates", |node| {
-                let grants = node.entries(|tier, node| Some((tier.to_owned(), grants.of_tier(node)?)))?;
+                let grants = node.entries(|tier, node| {
+                    Some((tier.to_owned(), Grants { tier: Some(tier), ..grants }.of_tier(node)?))
+                })?;
                 if grants.is_empty() || grants.len() > MOST_TIERS {
                     return node.error(&["expected 1 to ", &MOST_TIERS.to_string(), " tiers"].concat());
                 }

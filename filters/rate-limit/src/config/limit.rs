@@ -76,14 +76,14 @@ impl FromFields for Limit {
         let name = object.required_with("name", name).unwrap_or_default();
         let cost = object.or("cost", Cost::from_config, Cost::One);
         let rls: Option<RlsConfig> = object.optional("rls").flatten();
-        let grants = Grants { name: &name, debt: cost.is_after() };
+        let grants = Grants { name: &name, tier: None, debt: cost.is_after() };
         let limit = Self {
             matcher: object.or("match", Matcher::from_config, Matcher::default()),
             key: object.or("key", key_parts, Vec::new()),
             on_missing: object.or("on_missing", OnMissing::from_config, OnMissing::Literal(String::new())),
             grant: grants.of_limit(object, rls.as_ref().map(RlsConfig::failure_mode)),
             rls,
-            identity: key::identity(&name, None),
+            identity: key::identity(&name, None, None),
             tiers: object.optional_with("tiers", |node| Tiers::read(node, grants)).flatten(),
             cost,
             accuracy: accuracy(object),

@@ -174,6 +174,17 @@ fn no_key_is_in_no_part_and_every_key_in_all() {
 }
 
 #[test]
+fn tiers_have_budgets_of_their_own_although_their_rates_are_equal() {
+    let process = Process::new(
+        r#"{"name": "a", "rate": "1/1h", "tiers": {"by": {"header": "x-tier"}, "rates": {"pro": "1/1h", "vip": "1/1h"}}}"#,
+    );
+    for tier in ["none", "pro", "vip"] {
+        let request = get("/").header("x-tier", tier);
+        assert!(process.admits(&request) && !process.admits(&request), "{tier}");
+    }
+}
+
+#[test]
 fn a_tier_has_its_own_rate() {
     let process = Process::new(
         r#"{"name": "a", "key": [{"header": "x-user"}], "rate": "1/1h", "tiers": {"by": {"header": "x-tier"},
