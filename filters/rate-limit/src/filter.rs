@@ -168,7 +168,7 @@ impl RateLimit {
             When::Denied | When::Never => Lines::new(),
         };
         if headers.shadow && ruling.reports.iter().any(|report| matches!(report.verdict, Verdict::Shadow(_))) {
-            lines.push(("x-ratelimit-shadow".into(), b"deny".to_vec()));
+            lines.push((headers::SHADOW.into(), b"deny".to_vec()));
         }
         lines
     }
@@ -248,7 +248,7 @@ impl RateLimit {
         for (name, value) in lines {
             let is_ours = headers::is_about_limits(&name);
             let written = match upstream {
-                _ if keeps && is_ours => Ok(()),
+                _ if keeps && is_ours && name != headers::SHADOW => Ok(()),
                 Upstream::Overwrite | Upstream::KeepLower if is_ours => response.set_header(&name, value),
                 _ => response.add_header(&name, value),
             };

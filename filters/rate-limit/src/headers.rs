@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 
 use crate::decision::Decision;
 
+/// What a limit that is not enforced would have done. No upstream's word stands in for it.
+pub const SHADOW: &str = "x-ratelimit-shadow";
+
 const RATELIMIT: &str = "ratelimit";
 const X_REMAINING: &str = "x-ratelimit-remaining";
 
