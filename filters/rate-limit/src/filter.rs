@@ -230,10 +230,10 @@ impl RateLimit {
     /// Tells the client about its limits on a response, and reads there what it costs. The request is done: what goes wrong
     /// now is reported, and the response goes on.
     fn tell(&self, response: &mut Response<Self>, lines: Lines, settlement: &mut Settlement<'_, Self>) {
-        let told = self.write(response, lines).and_then(|()| settlement.read(response));
-        if let Err(error) = told {
+        if let Err(error) = self.write(response, lines) {
             response.handle().report(&error);
         }
+        settlement.read(response);
     }
 
     fn write(&self, response: &mut Response<Self>, lines: Lines) -> Result<(), ExchangeError> {

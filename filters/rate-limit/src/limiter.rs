@@ -193,6 +193,22 @@ impl Limiter {
         }
     }
 
+    /// Gives back what a request held and charges what it owes. What the host refuses goes to `report`, and the rest goes on.
+    pub fn settle<'l, S: Shards>(
+        &self,
+        shards: &S,
+        now: u64,
+        held: impl Iterator<Item = Held<'l>>,
+        owed: impl Iterator<Item = (Due<'l>, u64)>,
+        report: impl Fn(&S::Error),
+    ) {
+        let given_back = held.map(|held| self.give_back(shards, now, held));
+        let charged = owed.map(|(due, cost)| self.charge(shards, now, &due, cost));
+        for error in given_back.chain(charged).filter_map(Result::err) {
+            report(&error);
+        }
+    }
+
     fn is_exempt<A: Attributes>(&self, request: &RequestView<'_, A>, seen: &mut Seen) -> Result<bool, A::Error> {
         for exempt in &self.config.exempt {
             let is_exempt = match exempt {

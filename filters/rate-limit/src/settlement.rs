@@ -43,18 +43,14 @@ impl<'f, F: Filter> Settlement<'f, F> {
         self.due.iter().any(|(due, _)| due.header().is_some())
     }
 
-    /// Reads what a response costs.
-    ///
-    /// # Errors
-    ///
-    /// When the host refuses.
-    pub(crate) fn read(&mut self, response: &Response<F>) -> Result<(), ExchangeError> {
+    /// Reads what a response costs. What the host refuses is reported, and costs what is charged without a header.
+    pub(crate) fn read(&mut self, response: &Response<F>) {
         for (due, value) in &mut self.due {
-            if let Some(header) = due.header() {
-                *value = response.header(header)?;
+            match due.header().map_or(Ok(None), |header| response.header(header)) {
+                Ok(found) => *value = found,
+                Err(error) => self.handle.report(&error),
             }
         }
-        Ok(())
     }
 
     /// Reads what is known only at the end of a response.
@@ -74,13 +70,11 @@ impl<'f, F: Filter> Settlement<'f, F> {
         let now = nanoseconds()?;
         let mut seen = Seen::default();
         let RateLimit { limiter, shards, .. } = self.filter;
-        for held in self.held.drain(..) {
-            limiter.give_back(shards, now, held)?;
-        }
-        for (due, header) in self.due.drain(..) {
+        let owed = self.due.drain(..).map(|(due, header)| {
             let cost = due.cost(header.as_deref(), self.bytes, &mut seen);
-            limiter.charge(shards, now, &due, cost)?;
-        }
+            (due, cost)
+        });
+        limiter.settle(shards, now, self.held.drain(..), owed, |error| self.handle.report(error));
         self.filter.count_seen(seen);
         Ok(())
     }
