@@ -25,8 +25,8 @@ impl Reading {
         let Some(value) = types.next() else { return Self::Pass("no_content_type") };
         let content_type = ContentType::parse(value);
         let is_listed = bodies.content_types.contain(&content_type);
-        // Of two types nobody knows which one the reader goes by.
-        if types.next().is_some() || (is_listed && !content_type.is_readable()) {
+        // Of two types nobody knows which one the reader goes by. Envoy has joined them with a comma.
+        if types.next().is_some() || !content_type.is_well_formed() || (is_listed && !content_type.is_readable()) {
             return Self::undecodable(bodies);
         }
         if !is_listed {
@@ -75,4 +75,35 @@ pub(crate) fn is_upgraded(response: &HeaderMap) -> bool {
 /// Whether a response is a part of something.
 pub(crate) fn is_partial(response: &HeaderMap) -> bool {
     response.all(":status").any(|status| status == b"206") || response.all("content-range").next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::ContentTypes;
+    use crate::config::Encodings;
+    use crate::masking::Numbers;
+
+    #[test]
+    fn a_content_type_that_is_not_one_is_undecodable() {
+        let reading = |value: &str| {
+            let bodies = Bodies {
+                content_types: ContentTypes::default(),
+                encodings: Encodings::Identity,
+                max_hold: 256,
+                max_decoded: 1 << 20,
+                numbers: Numbers::String,
+                on_error: Otherwise::Fail,
+                on_invalid: None,
+                on_undecodable: Otherwise::Fail,
+                on_partial: Otherwise::Fail,
+            };
+            Reading::of(&HeaderMap::from_lines([("content-type", value.as_bytes())]), &bodies, false)
+        };
+        assert!(matches!(reading("application/json; charset=utf-8"), Reading::Mask(_)));
+        assert!(matches!(reading("image/png"), Reading::Pass("content_type")));
+        for value in ["application/json,application/json", "application/json,", "application/json charset=utf-8"] {
+            assert!(matches!(reading(value), Reading::Fail("undecodable")), "{value}");
+        }
+    }
 }

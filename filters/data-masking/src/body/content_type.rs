@@ -11,6 +11,7 @@ pub struct ContentType {
     essence: Vec<u8>,
     /// In lower case; empty when none is given.
     charset: Vec<u8>,
+    is_well_formed: bool,
 }
 
 /// Media types: `application/json`, `text/*`, `application/*+json`.
@@ -29,7 +30,14 @@ impl ContentType {
             let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
             Some(unquoted.unwrap_or(value).to_ascii_lowercase())
         });
-        Self { essence, charset: charset.unwrap_or_default() }
+        let is_well_formed = is_essence(&essence) && is_one(value);
+        Self { essence, charset: charset.unwrap_or_default(), is_well_formed }
+    }
+
+    /// Whether it is one type, of which all readers say the same.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        self.is_well_formed
     }
 
     /// How a body of this type is read: as text, unless it is known to be something else.
@@ -77,6 +85,22 @@ impl ContentTypes {
             }
         })
     }
+}
+
+/// Whether it is `token/token` (RFC 9110, section 8.3.1).
+fn is_essence(essence: &[u8]) -> bool {
+    let is_token = |part: &[u8]| {
+        !part.is_empty() && part.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    };
+    let mut parts = essence.split(|byte| *byte == b'/');
+    parts.by_ref().take(2).filter(|part| is_token(part)).count() == 2 && parts.next().is_none()
+}
+
+/// Whether no comma joins several: none stands outside of quotes, and all quotes are closed.
+fn is_one(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b'"');
+    let is_closed = parts.clone().count() % 2 == 1;
+    is_closed && !parts.by_ref().step_by(2).any(|outside| outside.contains(&b','))
 }
 
 fn one(node: Node<'_>) -> Option<String> {
@@ -146,6 +170,26 @@ mod tests {
             ("text/plain; x=y; charset=utf-32", false),
         ] {
             assert_eq!(ContentType::parse(value.as_bytes()).is_readable(), is_readable, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_types_in_one_value_are_none() {
+        for (value, is_well_formed) in [
+            ("application/json", true),
+            ("application/json ; charset=utf-8", true),
+            ("multipart/form-data; boundary=\"a,b\"", true),
+            ("application/json,application/json", false),
+            ("application/json, text/plain", false),
+            ("application/json,", false),
+            ("application/json charset=utf-8", false),
+            ("image/png; x=1, application/json", false),
+            ("image/png; x=\", application/json", false),
+            ("application/json/x", false),
+            ("json", false),
+            ("", false),
+        ] {
+            assert_eq!(ContentType::parse(value.as_bytes()).is_well_formed(), is_well_formed, "{value}");
         }
     }
 
