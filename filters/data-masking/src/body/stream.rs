@@ -67,7 +67,8 @@ impl Stream {
         is_last: bool,
     ) -> Result<Outcome, Stop> {
         let (front, rest) = piece.split_at_checked(self.done).unwrap_or((piece, &[]));
-        let mut input = std::mem::take(&mut self.carry);
+        // It stays in place until the piece is masked: who gives the piece back needs it.
+        let mut input = self.carry.clone();
         match &mut self.decoder {
             Some(decoder) => {
                 let (decoded, encoded) = rest.split_at_checked(self.decoded).unwrap_or((rest, &[]));
@@ -108,6 +109,7 @@ impl Stream {
             self.carry = tail.to_vec();
             (self.done, self.decoded) = (0, 0);
         } else {
+            self.carry.clear();
             (self.done, self.decoded) = (done, tail.len());
         }
         Ok(Outcome { replaced, keep: keep && !goes })

@@ -124,3 +124,34 @@ fn a_body_that_may_be_long_and_announces_no_trailers_is_never_held() {
     assert!(keeps(true, None) && keeps(false, Some(1000)) && keeps(true, Some(1 << 30)));
     assert!(!keeps(false, None) && !keeps(false, Some(1 << 30)));
 }
+
+#[test]
+fn what_cannot_be_masked_is_given_back_to_the_byte_in_every_chunking() {
+    let options = Options { on_invalid: Some(crate::masking::OnInvalid::Fail), ..OPTIONS };
+    let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask::default()))]);
+    let body = b"{\"b\": \"hello\", oops}";
+    for holds in [false, true] {
+        for cut in 0..=body.len() {
+            let mut stream = Stream::new(Format::Json, None, holds, None);
+            let mut client = Vec::new();
+            let mut held = Vec::new();
+            for (part, is_last) in [(&body[..cut], false), (&body[cut..], true)] {
+                held.extend_from_slice(part);
+                match stream.piece(&policy, &options, &mut Tally::default(), &held, is_last) {
+                    Ok(outcome) => {
+                        held = outcome.replaced.unwrap_or(held);
+                        if !outcome.keep {
+                            client.append(&mut held);
+                        }
+                    }
+                    Err(_) => {
+                        client.append(&mut stream.give_back(&held).unwrap());
+                        client.extend_from_slice(if is_last { b"" } else { &body[cut..] });
+                        break;
+                    }
+                }
+            }
+            assert_eq!(client, body, "{holds} {cut}");
+        }
+    }
+}
