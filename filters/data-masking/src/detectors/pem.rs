@@ -9,6 +9,8 @@ const END: &[u8] = b"-----END ";
 /// The longest label that is looked at.
 const LABEL: usize = 40;
 const LONGEST: usize = 8 * 1024;
+/// What is in no key.
+const FOREIGN: ByteSet = ByteSet::of(b"<>{}\"\0");
 
 pub(super) const PEM_PRIVATE_KEY: Detector = Detector {
     name: "pem_private_key",
@@ -27,7 +29,7 @@ fn label(text: Text<'_>, at: usize) -> Result<Option<usize>, Unknown> {
     Ok(text.has(behind, b"-----")?.then(|| behind.saturating_add(5)))
 }
 
-/// From the line that begins a key to the one that ends it, or to what cannot stand in between.
+/// From the line that begins a key to the one that ends it, or where none does, to what cannot stand in between.
 pub(super) fn recognise(text: Text<'_>) -> Result<Option<Found>, Unknown> {
     if !text.has(0, BEGIN)? {
         return Ok(None);
@@ -37,21 +39,18 @@ pub(super) fn recognise(text: Text<'_>) -> Result<Option<Found>, Unknown> {
     if !is_private {
         return Ok(None);
     }
-    let mut at = body;
-    while at < LONGEST {
-        if let Some(len) = end(text, at)? {
-            return Ok(Some(Found::new(len, Score::Shape)));
-        }
-        at = at.saturating_add(1);
-    }
-    Ok(Some(Found::begun(at)))
+    let Some(end) = behind_end(text, body, LONGEST)? else { return Ok(Some(Found::begun(LONGEST))) };
+    Ok(Some(Found::new(end, Score::Shape)))
 }
 
 /// How much of a text that goes on with a key belongs to it, and whether it ends there.
 pub(super) fn rest(text: Text<'_>) -> (usize, bool) {
+    let known = text.known(0, text.known_len());
     let mut at = 0usize;
     loop {
-        match end(text, at) {
+        let is_foreign = known.get(at).is_some_and(|byte| FOREIGN.has(*byte));
+        let end = if is_foreign { behind_end(text, at, at.saturating_add(LONGEST)) } else { end(text, at) };
+        match end {
             Ok(Some(end)) => return (end, true),
             Ok(None) => at = at.saturating_add(1),
             Err(Unknown) => return (at, false),
@@ -59,10 +58,27 @@ pub(super) fn rest(text: Text<'_>) -> (usize, bool) {
     }
 }
 
+/// Where a key ends that goes on at `from`: behind its `END`, or where none comes up to `to`, at the first byte that cannot be in one.
+fn behind_end(text: Text<'_>, from: usize, to: usize) -> Result<Option<usize>, Unknown> {
+    let mut foreign = None;
+    for at in from..to {
+        match text.byte(at)? {
+            None => return Ok(foreign.or(Some(at))),
+            Some(byte) if FOREIGN.has(byte) => foreign = foreign.or(Some(at)),
+            Some(_) => {
+                if let Some(end) = end(text, at)? {
+                    return Ok(Some(end));
+                }
+            }
+        }
+    }
+    Ok(foreign)
+}
+
 /// Where a key ends, if it ends here.
 fn end(text: Text<'_>, at: usize) -> Result<Option<usize>, Unknown> {
     match text.byte(at)? {
-        None | Some(b'<' | b'>' | b'{' | b'}' | b'"' | 0) => Ok(Some(at)),
+        None => Ok(Some(at)),
         Some(b'-') if text.has(at, END)? => Ok(label(text, at.saturating_add(END.len()))?),
         Some(_) => Ok(None),
     }
@@ -70,6 +86,7 @@ fn end(text: Text<'_>, at: usize) -> Result<Option<usize>, Unknown> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Step;
     use super::super::tests::{assert_finds, assert_finds_nothing, matches};
     use super::*;
 
@@ -110,5 +127,22 @@ mod tests {
         assert_eq!(matches(&PEM_PRIVATE_KEY, text), [(1, text.len() - 2, Score::Shape)]);
         assert_eq!(matches(&PEM_PRIVATE_KEY, &text[..20]), []);
         assert_eq!(matches(&PEM_PRIVATE_KEY, &text[..40]), [(1, 40, Score::Shape)]);
+    }
+
+    #[test]
+    fn what_cannot_be_in_a_key_hides_nothing_of_one_that_ends() {
+        for foreign in ["<", ">", "\"", "{", "}", "\0"] {
+            let key = format!("-----BEGIN PRIVATE KEY-----\nMC4C{foreign}AQAw\n-----END PRIVATE KEY-----");
+            assert_eq!(matches(&PEM_PRIVATE_KEY, key.as_bytes()), [(0, key.len(), Score::Shape)], "{foreign}");
+            for end in 28..key.len() {
+                assert_eq!(PEM_PRIVATE_KEY.scan(&key.as_bytes()[..end], false), Step::Open, "{foreign} {end}");
+            }
+            let far = format!("-----BEGIN PRIVATE KEY-----\nMC4C{foreign}{}", "x".repeat(LONGEST + 64));
+            assert_eq!(PEM_PRIVATE_KEY.scan(far.as_bytes(), false), Step::Match { len: 32, score: Score::Shape });
+            let more = format!("MC4C{foreign}AQAw\n-----END PRIVATE KEY-----");
+            assert_eq!(PEM_PRIVATE_KEY.rest(more.as_bytes(), false), (more.len(), true));
+            assert_eq!(PEM_PRIVATE_KEY.rest(&more.as_bytes()[..20], false), (4, false));
+            assert_eq!(PEM_PRIVATE_KEY.rest(&more.as_bytes()[..20], true), (4, true));
+        }
     }
 }
