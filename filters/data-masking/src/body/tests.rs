@@ -110,3 +110,35 @@ fn lines_of_json_are_masked() {
         "{\"name\":\"**cdef\"}\n{broken [e&mail]\n{\"x\":2}\n",
     );
 }
+
+#[test]
+fn json_of_an_event_goes_on_behind_other_fields_and_ends_with_the_event() {
+    check(
+        Format::EventStream,
+        "data: {\"a\":1,\nid: 5\ndata: \"name\":\"abcdef\"}\n\n",
+        "data: {\"a\":1\nid: 5\ndata: ,\"name\":\"**cdef\"}\n\n",
+    );
+    check(
+        Format::EventStream,
+        "data: {\"a\":1,\n\ndata: \"name\":\"abcdef\"\n\ndata: {\"name\":\"abcdef\"}\n\n",
+        "data: {\"a\":1\n\ndata: \"name\":\"abcdef\"\n\ndata: {\"name\":\"**cdef\"}\n\n",
+    );
+}
+
+#[test]
+fn lines_of_events_end_with_any_line_end_and_a_byte_order_mark_is_no_text() {
+    for end in ["\n", "\r", "\r\n"] {
+        for (text, expected) in [
+            (
+                "\u{feff}data: {\"x\":1,\ndata: \"name\":\"abcdef\"}\n\n",
+                "\u{feff}data: {\"x\":1\ndata: ,\"name\":\"**cdef\"}\n\n",
+            ),
+            (
+                "id: 1\n\ndata: {\"x\": \"y\ndata: {\"name\":\"abcdef\"}\n",
+                "id: 1\n\ndata: {\"x\": \"y\ndata: {\"name\":\"**cdef\"}\n",
+            ),
+        ] {
+            check(Format::EventStream, &text.replace('\n', end), &expected.replace('\n', end));
+        }
+    }
+}

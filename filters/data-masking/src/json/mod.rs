@@ -168,9 +168,14 @@ impl Json {
 
     fn white_space(&mut self, run: &mut Run<'_>, input: &[u8], at: usize) -> Step {
         let rest = input.get(at..).unwrap_or_default();
-        let len = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        let ends_line = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let is_framed = self.is_lines && rest.first().is_some_and(ends_line);
+        let is_blank = |byte: &&u8| match self.is_lines {
+            true => ends_line(byte) == is_framed && matches!(byte, b' ' | b'\t' | b'\n' | b'\r'),
+            false => matches!(byte, b' ' | b'\t' | b'\n' | b'\r'),
+        };
+        let len = rest.iter().take_while(is_blank).count();
         let end = at.saturating_add(len);
-        let is_framed = self.is_lines && rest.get(..len).is_some_and(|blank| blank.contains(&b'\n'));
         if !self.pending.is_empty() && self.muted.is_none() && !is_framed {
             let room = MOST_PENDING.saturating_sub(self.pending.len()).min(len);
             self.pending.extend_from_slice(rest.get(..room).unwrap_or_default());
@@ -445,7 +450,7 @@ impl Json {
 
     fn invalid(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
         let rest = input.get(at..).unwrap_or_default();
-        let line_end = rest.iter().position(|byte| *byte == b'\n').filter(|_| self.is_lines);
+        let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).filter(|_| self.is_lines);
         let end = line_end.map_or(input.len(), |len| at.saturating_add(len).saturating_add(1));
         let is_over = line_end.is_some() || at_end;
         let consumed = match run.on_invalid() {

@@ -18,7 +18,7 @@ pub(super) fn string_end(input: &[u8], from: usize, is_line: bool) -> Result<usi
     let mut is_escaped = false;
     for (at, byte) in input.iter().enumerate().skip(from) {
         match byte {
-            b'\n' if is_line => return Err(StringEnd::Invalid),
+            b'\n' | b'\r' if is_line => return Err(StringEnd::Invalid),
             _ if is_escaped => is_escaped = false,
             b'\\' => is_escaped = true,
             b'"' => return Ok(at),
