@@ -9,8 +9,8 @@ use super::Format;
 pub struct ContentType {
     /// In lower case.
     essence: Vec<u8>,
-    /// In lower case; empty when none is given.
-    charset: Vec<u8>,
+    /// Whether all charsets that are named are like ASCII.
+    is_readable: bool,
     is_well_formed: bool,
 }
 
@@ -24,14 +24,14 @@ impl ContentType {
     pub fn parse(value: &[u8]) -> Self {
         let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let charset = parts.find_map(|part| {
-            let (name, value) = part.split_at_checked(8)?;
-            let value = name.eq_ignore_ascii_case(b"charset=").then_some(value)?;
-            let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
-            Some(unquoted.unwrap_or(value).to_ascii_lowercase())
+        let is_readable = parts.all(|part| {
+            let Some(equals) = part.iter().position(|byte| *byte == b'=') else { return true };
+            let (name, value) = part.split_at(equals);
+            let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
+            !is_charset || is_like_ascii(value.get(1..).unwrap_or_default().trim_ascii())
         });
         let is_well_formed = is_essence(&essence) && is_one(value);
-        Self { essence, charset: charset.unwrap_or_default(), is_well_formed }
+        Self { essence, is_readable, is_well_formed }
     }
 
     /// Whether it is one type, of which all readers say the same.
@@ -55,12 +55,10 @@ impl ContentType {
         }
     }
 
-    /// Whether letters and digits are bytes of their own, as in ASCII.
+    /// Whether letters and digits are known to be bytes of their own, as in ASCII.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        !self.charset.starts_with(b"utf-16")
-            && !self.charset.starts_with(b"utf-32")
-            && !self.charset.starts_with(b"ucs-")
+        self.is_readable
     }
 }
 
@@ -84,6 +82,17 @@ impl ContentTypes {
                 None => essence == pattern.as_bytes(),
             }
         })
+    }
+}
+
+/// Whether a charset is known to have ASCII's letters and digits as bytes of their own.
+fn is_like_ascii(name: &[u8]) -> bool {
+    let unquoted = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+    match unquoted.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"" | b"utf-8" | b"utf8" | b"us-ascii" | b"ascii" => true,
+        name => [&b"iso-8859-"[..], b"windows-125"].iter().any(|family| {
+            name.strip_prefix(*family).is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
+        }),
     }
 }
 
@@ -161,13 +170,24 @@ mod tests {
     }
 
     #[test]
-    fn a_charset_of_wide_units_cannot_be_read() {
+    fn a_charset_that_is_not_like_ascii_cannot_be_read() {
         for (value, is_readable) in [
             ("text/plain", true),
             ("text/plain; charset=UTF-8", true),
             ("text/plain; charset=\"iso-8859-1\"", true),
             ("text/plain; Charset=\"UTF-16LE\"", false),
             ("text/plain; x=y; charset=utf-32", false),
+            ("text/plain; charset=utf8", true),
+            ("text/plain; charset=", true),
+            ("text/plain; charset = windows-1252", true),
+            ("text/plain; charset=utf16", false),
+            ("text/plain; charset=unicode", false),
+            ("text/plain; charset= utf-16", false),
+            ("text/plain; charset=\" utf-16\"", false),
+            ("text/plain; charset = utf-16", false),
+            ("text/plain; charset=utf-8; charset=utf-16", false),
+            ("text/plain; charset=iso-8859-", false),
+            ("text/plain; charset=iso-2022-jp", false),
         ] {
             assert_eq!(ContentType::parse(value.as_bytes()).is_readable(), is_readable, "{value}");
         }

@@ -25,6 +25,8 @@ pub struct Stream {
     body: Body,
     decoder: Option<Decoder>,
     holds: bool,
+    /// Whether some of the body is done.
+    has_begun: bool,
     /// How much of the front of the piece at hand is done.
     done: usize,
     /// How much behind that is decoded.
@@ -50,7 +52,16 @@ impl Stream {
     #[must_use]
     pub fn new(format: Format, decoder: Option<Decoder>, announces_trailers: bool, len: Option<usize>) -> Self {
         let holds = announces_trailers || len.is_some_and(|len| len <= SHORT_BODY);
-        Self { body: Body::new(format), decoder, holds, done: 0, decoded: 0, undecided: 0, carry: Vec::new() }
+        Self {
+            body: Body::new(format),
+            decoder,
+            holds,
+            has_begun: false,
+            done: 0,
+            decoded: 0,
+            undecided: 0,
+            carry: Vec::new(),
+        }
     }
 
     /// Masks a piece: what was kept of the one before, and more.
@@ -81,8 +92,13 @@ impl Stream {
             None => input.extend_from_slice(rest),
         }
         let grown = input.len().saturating_sub(self.undecided);
+        let is_half_a_mark = !self.has_begun && !is_last && matches!(input.as_slice(), [0xfe | 0xff]);
+        // UTF-16, whatever its charset says.
+        if !self.has_begun && matches!(input.as_slice(), [0xfe, 0xff, ..] | [0xff, 0xfe, ..]) {
+            return Err(Stop::Failed("undecodable"));
+        }
         let must_look = is_last || self.undecided <= SHORT || grown >= self.undecided / 8;
-        let (masked, consumed) = if must_look {
+        let (masked, consumed) = if must_look && !is_half_a_mark {
             let mut run = Run { policy, options, splice: Splice::new(&input), tally };
             let consumed = self.body.push(&mut run, &input, is_last)?;
             let tail = input.len().saturating_sub(consumed);
@@ -91,6 +107,7 @@ impl Stream {
         } else {
             (Splice::new(&input).finish(0), 0)
         };
+        self.has_begun |= consumed > 0;
         let tail = input.get(consumed..).unwrap_or_default();
         if is_last && !tail.is_empty() {
             return Err(Stop::Failed("undecided"));

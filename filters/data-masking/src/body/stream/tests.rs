@@ -155,3 +155,26 @@ fn what_cannot_be_masked_is_given_back_to_the_byte_in_every_chunking() {
         }
     }
 }
+
+#[test]
+fn a_body_that_begins_with_a_mark_of_utf_16_cannot_be_read() {
+    let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask::default()))]);
+    for format in [Format::Json, Format::JsonLines, Format::EventStream, Format::Form, Format::Text] {
+        for body in [b"\xff\xfe4\x001\x00", b"\xfe\xff\x004\x001"] {
+            for cut in 0..body.len() {
+                let mut stream = Stream::new(format, None, false, None);
+                let mut push = |piece: &[u8], is_last| {
+                    stream
+                        .piece(&policy, &OPTIONS, &mut Tally::default(), piece, is_last)
+                        .map(|outcome| outcome.replaced)
+                };
+                let pieces = push(&body[..cut], false).and_then(|_| push(&body[cut..], true));
+                assert_eq!(pieces, Err(Stop::Failed("undecodable")), "{format:?} {cut}");
+            }
+        }
+        let mut stream = Stream::new(Format::Text, None, false, None);
+        for (piece, is_last) in [(&b"x"[..], false), (b"\xff\xfe", true)] {
+            assert!(stream.piece(&policy, &OPTIONS, &mut Tally::default(), piece, is_last).is_ok());
+        }
+    }
+}
