@@ -39,6 +39,8 @@ pub struct Json {
     muted: Option<usize>,
     /// What has begun with this step does not pass.
     is_cut: bool,
+    /// A document is over, and nothing separates it yet from what follows.
+    is_unseparated: bool,
     /// What is known of a long string, or of what is no JSON.
     text: State,
 }
@@ -103,6 +105,7 @@ impl Json {
             pending: Vec::new(),
             muted: None,
             is_cut: false,
+            is_unseparated: false,
             text: State::default(),
         }
     }
@@ -143,8 +146,11 @@ impl Json {
             (Expect::String(long), _) => return self.long_string(run, long, input, at, at_end),
             (Expect::Invalid, _) => return self.invalid(run, input, at, at_end),
             (_, b' ' | b'\t' | b'\n' | b'\r') => return Ok(self.white_space(run, input, at)),
-            // A byte order mark, and what begins each document of a JSON text sequence.
-            (Expect::Value, 0xef | 0xbb | 0xbf | 0x1e) if self.frames.is_empty() => {}
+            // What begins each document of a JSON text sequence.
+            (Expect::Value, 0x1e) if self.frames.is_empty() => self.is_unseparated = false,
+            (Expect::Value, _) if self.is_unseparated => return Ok(Step::Invalid),
+            // A byte order mark.
+            (Expect::Value, 0xef | 0xbb | 0xbf) if self.frames.is_empty() => {}
             (Expect::Value | Expect::ValueOrEnd, b'{' | b'[') => return self.open(run, byte == b'{', at),
             (Expect::Value | Expect::ValueOrEnd, b'"') => return self.string(run, input, at, at_end),
             (Expect::Value | Expect::ValueOrEnd, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
@@ -176,6 +182,7 @@ impl Json {
         };
         let len = rest.iter().take_while(is_blank).count();
         let end = at.saturating_add(len);
+        self.is_unseparated &= !rest.get(..len).is_some_and(|blank| blank.iter().any(ends_line));
         if !self.pending.is_empty() && self.muted.is_none() && !is_framed {
             let room = MOST_PENDING.saturating_sub(self.pending.len()).min(len);
             self.pending.extend_from_slice(rest.get(..room).unwrap_or_default());
@@ -392,6 +399,13 @@ impl Json {
         if !is_number && !matches!(literal, b"true" | b"false" | b"null") {
             return Ok(Step::Invalid);
         }
+        if self.frames.is_empty() {
+            match token::is_separated(rest.get(len..).unwrap_or_default(), run.options.max_hold, at_end) {
+                Some(true) => {}
+                Some(false) => return Ok(Step::Invalid),
+                None => return Ok(Step::Hold),
+            }
+        }
         self.begin_value(run, at)?;
         if self.muted.is_none() && literal != b"null" {
             let named = self.aim.field.map_or(Ok(None), |index| run.field(index, literal))?;
@@ -425,7 +439,8 @@ impl Json {
 
     /// A value is over.
     fn ended(&mut self) {
-        self.expect = if self.frames.is_empty() { Expect::Value } else { Expect::Comma };
+        self.is_unseparated = self.frames.is_empty();
+        self.expect = if self.is_unseparated { Expect::Value } else { Expect::Comma };
         if self.muted == Some(self.frames.len()) {
             self.muted = None;
         }

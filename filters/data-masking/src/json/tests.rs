@@ -240,6 +240,40 @@ fn a_field_that_is_only_reported_is_searched_all_the_same() {
     );
 }
 
+#[test]
+fn what_nothing_separates_from_a_document_is_no_json() {
+    let policy = policy(vec![], vec![("credit_card", mask())]);
+    for (text, expected) in [
+        ("4111 1111 1111 1111", "***************1111"),
+        ("{\"a\":1}4111 1111 1111 1111", "{\"a\":1}***************1111"),
+        ("[] 4111 1111 1111 1111\n", "[] ***************1111\n"),
+        ("\"x\" 4111 1111 1111 1111\r\n", "\"x\" ***************1111\r\n"),
+        ("1\n4111 1111 1111 1111", "1\n***************1111"),
+    ] {
+        for is_lines in [false, true] {
+            for pieces in cuts(text.as_bytes()) {
+                assert_eq!(masked(&policy, is_lines, &pieces).unwrap(), expected, "{pieces:?}");
+            }
+        }
+    }
+    let options = Options { on_invalid: Some(OnInvalid::Fail), ..OPTIONS };
+    for text in ["1 \n2\r\n{}\n\"x\"\t\n", "\x1e{}\n\x1e1\x1e[]", "4111111111111111  "] {
+        for pieces in cuts(text.as_bytes()) {
+            assert!(masked_with(options, &policy, false, &pieces).is_ok(), "{pieces:?}");
+        }
+    }
+    for text in ["{} {}", "1 2", "1{}", "[]\"x\"", "{}\u{feff}{}"] {
+        for pieces in cuts(text.as_bytes()) {
+            assert_eq!(masked_with(options, &policy, false, &pieces), Err(Stop::Failed("invalid_json")), "{pieces:?}");
+        }
+    }
+    let blanks = [b"4111", &[b' '; 300][..], b"1"].concat();
+    for size in [1, 7, 1000] {
+        let pieces: Vec<_> = blanks.chunks(size).collect();
+        assert_eq!(masked(&policy, false, &pieces).unwrap().as_bytes(), blanks);
+    }
+}
+
 fn value() -> impl Strategy<Value = serde_json::Value> {
     let text = prop_oneof![
         "[a-z \"\\\\\\n\u{e9}]{0,12}",

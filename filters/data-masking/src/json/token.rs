@@ -40,6 +40,19 @@ pub(super) fn is_of_literal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
 }
 
+/// Whether a document before this text is separated from the next: by the end of its line or of the message, or what begins a document of a
+/// JSON text sequence, behind at most so many blanks. `None` where it takes more of the text to say.
+pub(super) fn is_separated(text: &[u8], most_blanks: usize, at_end: bool) -> Option<bool> {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    if blanks > most_blanks {
+        return Some(false);
+    }
+    match text.get(blanks) {
+        Some(byte) => Some(matches!(byte, b'\n' | b'\r' | 0x1e)),
+        None => at_end.then_some(true),
+    }
+}
+
 /// Whether it is a number (RFC 8259, section 6).
 pub(super) fn is_number(text: &[u8]) -> bool {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
