@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 mod calls;
+#[cfg(any(test, target_arch = "wasm32"))]
+pub(crate) mod memory;
 
 use crate::status::{HostError, Status};
 use std::alloc::Layout;

@@ -1,5 +1,6 @@
 //! Header maps: owned snapshots of the host's maps, bytes first, duplicates visible; and what may be written to one.
 
+use crate::bytes::are_equal;
 use crate::matching::Field;
 use crate::status::HostError;
 use std::borrow::Cow;
@@ -48,13 +49,17 @@ impl HeaderMap {
 
     /// All lines, name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let (lines, mut data) = self.parts();
+        let (lines, data) = self.parts();
+        let mut at = 0_usize;
         lines.iter().map_while(move |line| {
             let (name, value) = lengths(*line);
-            let (name, rest) = data.split_at_checked(name)?;
-            let (value, rest) = rest.get(1..)?.split_at_checked(value)?;
-            data = rest.get(1..)?;
-            Some((name, value))
+            // All lengths together are that of the data.
+            let name_end = at.wrapping_add(name);
+            let value_at = name_end.wrapping_add(1);
+            let value_end = value_at.wrapping_add(value);
+            let line = (data.get(at..name_end)?, data.get(value_at..value_end)?);
+            at = value_end.wrapping_add(1);
+            Some(line)
         })
     }
 
@@ -116,9 +121,11 @@ impl<'a> Iterator for Lines<'a, '_> {
     fn next(&mut self) -> Option<&'a [u8]> {
         for line in self.lines.by_ref() {
             let (name, value) = lengths(*line);
-            let value_at = self.at.checked_add(name)?.checked_add(1)?;
-            let name_at = std::mem::replace(&mut self.at, value_at.checked_add(value)?.checked_add(1)?);
-            if name == self.name.len() && self.data.get(name_at..)?.starts_with(self.name) {
+            // All lengths together are that of the data.
+            let name_at = self.at;
+            let value_at = name_at.wrapping_add(name).wrapping_add(1);
+            self.at = value_at.wrapping_add(value).wrapping_add(1);
+            if name == self.name.len() && are_equal(self.data.get(name_at..)?.get(..name)?, self.name) {
                 return self.data.get(value_at..)?.get(..value);
             }
         }

@@ -72,6 +72,7 @@ pub mod shell;
 pub mod signature;
 
 mod abi;
+mod bytes;
 mod direction;
 mod event;
 mod filter;

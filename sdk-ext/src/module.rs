@@ -23,10 +23,9 @@ macro_rules! filter {
             );
         };
 
-        /// Smaller than the standard library's allocator, and it joins what is freed all the same.
         #[cfg(target_arch = "wasm32")]
         #[global_allocator]
-        static MEMORY: $crate::shell::memory::WasmDynamicTalc = $crate::shell::memory::new_wasm_dynamic_allocator();
+        static MEMORY: $crate::shell::ModuleMemory = $crate::shell::ModuleMemory::new();
 
         thread_local! {
             static RUNTIME: $crate::shell::Runtime<$filter> = const { $crate::shell::Runtime::new() };

@@ -15,7 +15,7 @@ pub use crate::runtime::Runtime;
 
 /// The allocator of a module.
 #[cfg(target_arch = "wasm32")]
-pub use talc::wasm as memory;
+pub use crate::abi::memory::ModuleMemory;
 
 /// The `log` crate's macros and panics, in the host's log.
 pub mod log {

@@ -69,21 +69,14 @@ impl<'a> Node<'a> {
 
     /// Each item of a list; all items are read, also after one was refused.
     pub fn list<T>(self, mut read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        let Some(values) = self.value().as_array() else {
-            return self.expected("a list");
-        };
         let mut items = Vec::new();
-        for (index, value) in values.iter().enumerate() {
-            items.extend(read(Node::new(&self.place.index(index, value))));
-        }
-        (items.len() == values.len()).then_some(items)
+        let are_valid = self.each(&mut |node| read(node).map(|item| items.push(item)).is_some());
+        are_valid.then_some(items)
     }
 
     /// Each item of a list that must have one.
     pub fn non_empty_list<T>(self, read: impl FnMut(Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        if self.value().as_array().is_some_and(Vec::is_empty) {
-            return self.error("expected a list with at least one item, found an empty list");
-        }
+        self.has_items()?;
         self.list(read)
     }
 
@@ -111,6 +104,25 @@ impl<'a> Node<'a> {
         match self.value().as_object() {
             Some(fields) => Some(Object::new(fields, self.place)),
             None => self.expected("an object"),
+        }
+    }
+
+    /// Whether this is a list and all items are valid, each of which is read. It is compiled once, whatever the items are.
+    fn each(self, read: &mut dyn FnMut(Node<'_>) -> bool) -> bool {
+        let Some(values) = self.value().as_array() else {
+            self.report_kind("a list");
+            return false;
+        };
+        values
+            .iter()
+            .enumerate()
+            .fold(true, |are_valid, (index, value)| read(Node::new(&self.place.index(index, value))) && are_valid)
+    }
+
+    fn has_items(self) -> Option<()> {
+        match self.value().as_array().is_some_and(Vec::is_empty) {
+            true => self.error("expected a list with at least one item, found an empty list"),
+            false => Some(()),
         }
     }
 

@@ -12,11 +12,12 @@ pub struct Object<'a> {
     fields: &'a Map<String, Value>,
     place: &'a Place<'a>,
     known: Vec<&'static str>,
+    all_valid: bool,
 }
 
 impl<'a> Object<'a> {
     pub(super) fn new(fields: &'a Map<String, Value>, place: &'a Place<'a>) -> Self {
-        Self { fields, place, known: Vec::new() }
+        Self { fields, place, known: Vec::new(), all_valid: true }
     }
 
     /// A field that must be there.
@@ -49,33 +50,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Puts a field that may be left out in the place of a default. False says that it was refused.
+    /// A field that may be left out, or `default` in its place; also where it was refused, since the whole config is then:
+    /// [`all_valid`](Self::all_valid) tells.
     ///
     /// For objects with many fields: their reader is compiled once for each type of field, not for each field.
     #[inline(never)]
-    pub fn set<T>(&mut self, name: &'static str, slot: &mut T, read: Reader<T>) -> bool {
-        match self.optional_with(name, read) {
-            Some(Some(value)) => *slot = value,
-            Some(None) => {}
-            None => return false,
-        }
-        true
-    }
-
-    /// The same of a field that must be there.
-    pub fn set_required<T>(&mut self, name: &'static str, slot: &mut T, read: Reader<T>) -> bool {
-        let is_there = self.fields.contains_key(name);
-        let is_set = self.set(name, slot, read);
-        if !is_there {
-            self.report_missing(name);
-        }
-        is_there && is_set
-    }
-
-    /// A field that may be left out, or `default` in its place; also where it was refused, since the whole config is then.
-    #[inline(never)]
     pub fn or<T>(&mut self, name: &'static str, read: Reader<T>, default: T) -> T {
-        self.optional_with(name, read).flatten().unwrap_or(default)
+        let value = self.optional_with(name, read);
+        self.all_valid &= value.is_some();
+        value.flatten().unwrap_or(default)
+    }
+
+    /// Whether no default stands in the place of a field that was refused, so that comparing fields makes sense.
+    pub fn all_valid(&self) -> bool {
+        self.all_valid
     }
 
     /// Whether a field is there, which does not make it a known one.

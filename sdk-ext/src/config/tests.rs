@@ -214,12 +214,11 @@ struct Places {
 
 impl FromFields for Places {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut places = Self { size: 7, names: Vec::new() };
-        let is_valid = object.set("size", &mut places.size, |node| node.integer(1..=9))
-            & object.set_required("names", &mut places.names, |node| {
-                node.entries(|name, node| Some((name.to_owned(), bool::from_config(node)?)))
-            });
-        is_valid.then_some(places)
+        let size = object.or("size", |node| node.integer(1..=9), 7);
+        let names = object.required_with("names", |node| {
+            node.entries(|name, node| Some((name.to_owned(), bool::from_config(node)?)))
+        });
+        Some(Self { size, names: names? })
     }
 }
 

@@ -93,6 +93,19 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
 }
 
 impl<F: Filter, A> Body<F, RequestSide, A> {
+    /// Lets the rest of the body pass and waits for the trailers; a request that has none goes on, up to the response's
+    /// headers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Body::chunk`].
+    pub async fn trailers_or_response(self) -> Result<Result<Trailers<F, RequestSide>, Response<F>>, ExchangeError> {
+        match next_trailers(self.handle.clone()).await? {
+            Some(trailers) => Ok(Ok(trailers)),
+            None => Ok(Err(self.response().await)),
+        }
+    }
+
     /// Lets the rest of the request pass and waits for the response's headers.
     pub async fn response(self) -> Response<F> {
         next_response(self.handle).await
@@ -130,6 +143,10 @@ impl<F: Filter, S: Side, A> Chunk<'_, F, S, A> {
     ///
     /// The host refused.
     pub fn bytes(&self) -> Result<Vec<u8>, HostError> {
+        // The last piece is often empty.
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
         abi::buffer_bytes(S::DIRECTION.body(), self.piece.start, self.piece.size)
     }
 

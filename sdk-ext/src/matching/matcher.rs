@@ -20,8 +20,8 @@ pub enum Verdict {
     Match,
     /// At least one condition does not hold.
     NoMatch,
-    /// A condition reads something that the request has more than once: the request does not match, nor does it match
-    /// the opposite.
+    /// A condition reads something that the request has more than once, and all others hold, or it stands under `not`: the
+    /// request does not match, nor does it match the opposite.
     Ambiguous,
 }
 
@@ -42,20 +42,23 @@ enum Condition {
 impl Matcher {
     /// Whether the request matches.
     ///
-    /// Conditions are read only until one does not hold, except under `not`, where all are read: a duplicated header
-    /// must not become a match.
+    /// Conditions are read only until one does not hold, but under `not` until one is ambiguous: a duplicated header must not
+    /// become a match.
     ///
     /// # Errors
     ///
     /// When the host refuses to answer.
     pub fn evaluate<A: Attributes>(&self, request: &RequestView<'_, A>) -> Result<Verdict, A::Error> {
+        let mut verdict = Verdict::Match;
         for condition in &self.conditions {
-            let verdict = condition.evaluate(request)?;
-            if verdict != Verdict::Match {
-                return Ok(verdict);
+            match condition.evaluate(request)? {
+                Verdict::Match => {}
+                Verdict::NoMatch => return Ok(Verdict::NoMatch),
+                // Whichever of the values counts, another condition may not hold.
+                Verdict::Ambiguous => verdict = Verdict::Ambiguous,
             }
         }
-        Ok(Verdict::Match)
+        Ok(verdict)
     }
 
     /// Whether a condition, however deep, compares the path or a part of it.

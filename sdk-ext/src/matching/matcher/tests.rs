@@ -132,6 +132,21 @@ fn a_duplicate_makes_a_matcher_match_nothing_nor_its_opposite() {
 }
 
 #[test]
+fn a_duplicate_does_not_hide_that_another_condition_does_not_hold() {
+    let json = |inner: &str| {
+        format!(r#"{{"query": [{{"name": "app", "exact": "a"}}], "client_ip": ["10.0.0.0/8"], {inner}}}"#)
+    };
+    let from = |address| Request::get("/?app=a&app=b").header("h", "1").property("source.address", address);
+    let plain = json(r#""headers": [{"name": "h", "exact": "1"}]"#);
+    assert_eq!(verdict(&plain, &from("10.1.2.3:5")), Verdict::Ambiguous);
+    assert_eq!(verdict(&plain, &from("11.1.1.1:5")), Verdict::NoMatch);
+    let opposite = json(r#""not": {"headers": [{"name": "h", "exact": "1"}]}"#);
+    assert_eq!(verdict(&opposite, &from("10.1.2.3:5")), Verdict::NoMatch);
+    let opposite = json(r#""not": {"headers": [{"name": "h", "exact": "2"}]}"#);
+    assert_eq!(verdict(&opposite, &from("10.1.2.3:5")), Verdict::Ambiguous);
+}
+
+#[test]
 fn a_duplicate_that_is_not_read_does_not_matter() {
     let twice = Request::get("/a?q=1&q=2").header("h", "1").header("h", "2");
     assert!(matches(r#"{"path": {"exact": "/a"}, "query": [{"name": "other", "present": false}]}"#, &twice));
