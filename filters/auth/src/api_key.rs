@@ -154,11 +154,10 @@ impl ApiKeyConfig {
 
 impl FromFields for ApiKeyConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut config = Self { from: Sources::bearer(), clients: Vec::new(), hide_credentials: false };
-        let is_valid = object.set_required("from", &mut config.from, Sources::from_config)
-            & object.set_required("clients", &mut config.clients, clients)
-            & object.set("hide_credentials", &mut config.hide_credentials, bool::from_config);
-        is_valid.then_some(config)
+        let from = object.required("from");
+        let clients = object.required_with("clients", clients);
+        let hide_credentials = object.or("hide_credentials", bool::from_config, false);
+        Some(Self { from: from?, clients: clients?, hide_credentials })
     }
 }
 
@@ -185,11 +184,10 @@ fn clients(node: Node<'_>) -> Option<Vec<(KeyDigest, Client)>> {
 }
 
 fn client(object: &mut Object<'_>) -> Option<(KeyDigest, Client)> {
-    let (mut digest, mut client) = (KeyDigest::default(), Client { id: String::new(), not_after: None });
-    let is_valid = object.set_required("id", &mut client.id, id)
-        & object.set_required("key_sha256", &mut digest, key_digest)
-        & object.set("not_after", &mut client.not_after, |node| not_after(node).map(Some));
-    is_valid.then_some((digest, client))
+    let id = object.required_with("id", id);
+    let digest = object.required_with("key_sha256", key_digest);
+    let not_after = object.or("not_after", |node| not_after(node).map(Some), None);
+    Some((digest?, Client { id: id?, not_after }))
 }
 
 fn id(node: Node<'_>) -> Option<String> {

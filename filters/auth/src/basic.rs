@@ -173,30 +173,28 @@ impl BasicConfig {
 
 impl FromFields for BasicConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut config = Self {
-            realm: None,
-            file: Htpasswd::default(),
-            hide_credentials: false,
-            max_hashes_per_second: 5,
-            max_hash_share: Percent::whole(10),
-            cache: Cache::default(),
+        let default = Self::DEFAULT_LIMITS;
+        let limits = HashLimits {
+            bcrypt_cost: object.or("max_bcrypt_cost", |node| integer(node, 4..=16), default.bcrypt_cost),
+            sha_crypt_rounds: object.or(
+                "max_sha_crypt_rounds",
+                |node| integer(node, 1_000..=10_000_000),
+                default.sha_crypt_rounds,
+            ),
+            argon2_memory: object.or("max_argon2_memory", memory, default.argon2_memory),
+            allow_insecure: object.or("allow_insecure", bool::from_config, default.allow_insecure),
         };
-        let mut strict = false;
-        let mut limits = Self::DEFAULT_LIMITS;
-        let limits_are_valid = object.set("max_bcrypt_cost", &mut limits.bcrypt_cost, |node| integer(node, 4..=16))
-            & object
-                .set("max_sha_crypt_rounds", &mut limits.sha_crypt_rounds, |node| integer(node, 1_000..=10_000_000))
-            & object.set("max_argon2_memory", &mut limits.argon2_memory, memory)
-            & object.set("allow_insecure", &mut limits.allow_insecure, bool::from_config)
-            & object.set("strict", &mut strict, bool::from_config);
-        let file = object.required_with("users", |node| users(node, limits_are_valid.then_some((limits, strict))));
-        let is_valid = object.set("realm", &mut config.realm, |node| realm(node).map(Some))
-            & object.set("hide_credentials", &mut config.hide_credentials, bool::from_config)
-            & object.set("max_hashes_per_second", &mut config.max_hashes_per_second, |node| integer(node, 1..=1_000))
-            & object.set("max_hash_share", &mut config.max_hash_share, share)
-            & object.set("cache", &mut config.cache, Cache::from_config);
-        config.file = file?;
-        is_valid.then_some(config)
+        let strict = object.or("strict", bool::from_config, false);
+        let limits = object.all_valid().then_some((limits, strict));
+        let file = object.required_with("users", |node| users(node, limits));
+        Some(Self {
+            realm: object.or("realm", |node| realm(node).map(Some), None),
+            hide_credentials: object.or("hide_credentials", bool::from_config, false),
+            max_hashes_per_second: object.or("max_hashes_per_second", |node| integer(node, 1..=1_000), 5),
+            max_hash_share: object.or("max_hash_share", share, Percent::whole(10)),
+            cache: object.or("cache", Cache::from_config, Cache::default()),
+            file: file?,
+        })
     }
 }
 
@@ -264,10 +262,11 @@ impl Default for Cache {
 
 impl FromFields for Cache {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut cache = Self::default();
-        let is_valid = object.set("ttl", &mut cache.ttl, Duration::from_config)
-            & object.set("entries", &mut cache.entries, |node| integer(node, 0..=1_048_576));
-        is_valid.then_some(cache)
+        let default = Self::default();
+        Some(Self {
+            ttl: object.or("ttl", Duration::from_config, default.ttl),
+            entries: object.or("entries", |node| integer(node, 0..=1_048_576), default.entries),
+        })
     }
 }
 

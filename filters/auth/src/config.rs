@@ -38,15 +38,14 @@ impl FromFields for Config {
         let sections = Sections::from_fields(object);
         let rules = Rules::<Policy>::from_fields(object);
         let default = object.required("default");
-        let mut client_ip = ClientIp::default();
-        let mut ambiguous_paths = AmbiguousPaths::default();
-        let mut bypass_cors_preflight = false;
-        let mut speech = Speech { realm: DEFAULT_REALM.to_owned(), basic_realm: None, expose_reason: false };
-        let is_valid = object.set("client_ip", &mut client_ip, ClientIp::from_config)
-            & object.set("ambiguous_paths", &mut ambiguous_paths, AmbiguousPaths::from_config)
-            & object.set("bypass_cors_preflight", &mut bypass_cors_preflight, bool::from_config)
-            & object.set("realm", &mut speech.realm, realm)
-            & object.set("expose_reason", &mut speech.expose_reason, bool::from_config);
+        let client_ip = object.or("client_ip", ClientIp::from_config, ClientIp::default());
+        let ambiguous_paths = object.or("ambiguous_paths", AmbiguousPaths::from_config, AmbiguousPaths::default());
+        let bypass_cors_preflight = object.or("bypass_cors_preflight", bool::from_config, false);
+        let mut speech = Speech {
+            realm: object.or("realm", realm, DEFAULT_REALM.to_owned()),
+            basic_realm: None,
+            expose_reason: object.or("expose_reason", bool::from_config, false),
+        };
 
         if let Some(sections) = &sections {
             let rules = rules.iter().flat_map(Rules::iter).map(|rule| {
@@ -80,8 +79,7 @@ impl FromFields for Config {
         }
         let (sections, rules, default) = (sections?, rules?, default?);
         speech.basic_realm = sections.basic_realm().map(str::to_owned);
-        let config = Self { sections, rules, default, client_ip, ambiguous_paths, bypass_cors_preflight, speech };
-        is_valid.then_some(config)
+        Some(Self { sections, rules, default, client_ip, ambiguous_paths, bypass_cors_preflight, speech })
     }
 }
 

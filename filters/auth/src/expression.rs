@@ -54,8 +54,9 @@ pub struct Tried(Vec<(Method, Attempt)>);
 pub enum Step<'a> {
     /// This method is to be tried before there is an answer.
     Try(&'a Method),
-    /// The request may pass. These are the callers, in the order of the expression; nobody, where `not` let it pass.
-    Allow(Vec<&'a Identity>),
+    /// The request may pass. These are the callers and what has verified them, in the order of the expression; nobody,
+    /// where `not` let it pass.
+    Allow(Vec<(&'a Identity, &'a Method)>),
     /// The request may not pass.
     Deny(Denial<'a>),
 }
@@ -95,7 +96,7 @@ pub enum Obstacle {
 type Value<'a> = Result<Truth<'a>, &'a Method>;
 
 enum Truth<'a> {
-    Holds(Vec<&'a Identity>),
+    Holds(Vec<(&'a Identity, &'a Method)>),
     Fails(Denial<'a>),
 }
 
@@ -140,7 +141,7 @@ impl Expression {
                 Attempt::Verified(identity) if !allowed.is_empty() && !allowed.contains(&identity.subject) => {
                     Truth::Fails(Denial::new(Obstacle::Forbidden, true).of(method))
                 }
-                Attempt::Verified(identity) => Truth::Holds(vec![identity]),
+                Attempt::Verified(identity) => Truth::Holds(vec![(identity, method)]),
             }),
             Self::Condition(condition) => Ok(match caller {
                 // Nobody is known of whom to ask.
@@ -188,7 +189,7 @@ fn evaluate_all<'a>(
             fails @ Truth::Fails(_) => return Ok(fails),
         }
     }
-    let caller = if callers.is_empty() { outer } else { verified.first().copied() };
+    let caller = if callers.is_empty() { outer } else { verified.first().map(|(caller, _)| *caller) };
     for item in conditions {
         if let fails @ Truth::Fails(_) = item.value(tried, caller)? {
             return Ok(fails);

@@ -1,5 +1,6 @@
 //! The filter: asks the host for what the rules and methods read, and does to the request what is decided.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use palisade_sdk::config::{ConfigErrors, Outcome, Rules};
@@ -49,13 +50,13 @@ struct Decision<'r> {
 enum Verdict {
     Pass {
         reason: &'static str,
-        method: String,
+        method: Cow<'static, str>,
         hand_over: Rc<HandOver>,
         removal: Removal,
     },
     Stop {
         answer: Answer,
-        method: String,
+        method: Cow<'static, str>,
         /// Whether the answer is given, and not only counted.
         enforced: bool,
     },
@@ -169,7 +170,7 @@ impl Auth {
         };
         let verdict = match expression {
             Some(expression) => self.evaluate(expression, request, Head::new(&snapshot.headers)).await,
-            None => Verdict::stop(Answer::plain(403, "denied"), String::new()),
+            None => Verdict::stop(Answer::plain(403, "denied"), Cow::default()),
         };
         let verdict = match verdict {
             Verdict::Stop { answer, method, .. } => {
@@ -187,22 +188,18 @@ impl Auth {
             let method = match expression.step(&tried) {
                 Step::Try(method) => method.clone(),
                 Step::Allow(callers) => {
-                    let by = callers.iter().filter_map(|caller| Some((*caller, tried.method_of(caller)?)));
-                    let by: Vec<_> = by.collect();
-                    let forwards: Vec<_> = by
-                        .iter()
-                        .filter_map(|(caller, method)| Some((*caller, self.methods.forward(method)?)))
-                        .collect();
-                    let mut removal = Removal::default();
-                    for (_, method) in &by {
+                    let (mut forwards, mut removal) = (Vec::with_capacity(callers.len()), Removal::default());
+                    for (caller, method) in &callers {
+                        forwards.extend(self.methods.forward(method).map(|forward| (*caller, forward)));
                         self.methods.strip(method, head, &mut removal);
                     }
-                    let method = by.first().map(|(_, method)| method.label().into_owned()).unwrap_or_default();
-                    let reason = if by.is_empty() { "anonymous" } else { "verified" };
-                    return Verdict::Pass { reason, method, hand_over: identity::hand_over(&forwards), removal };
+                    let method = callers.first().map(|(_, method)| method.label());
+                    let reason = if method.is_some() { "verified" } else { "anonymous" };
+                    let (method, hand_over) = (method.unwrap_or_default(), identity::hand_over(&forwards));
+                    return Verdict::Pass { reason, method, hand_over, removal };
                 }
                 Step::Deny(denial) => {
-                    let method = denial.method.map(Method::label).unwrap_or_default().into_owned();
+                    let method = denial.method.map(Method::label).unwrap_or_default();
                     return Verdict::stop(Answer::of(&denial, &tried, &self.speech), method);
                 }
             };
@@ -259,19 +256,19 @@ fn is_cors_preflight(headers: &HeaderMap) -> bool {
 
 impl<'r> Decision<'r> {
     fn refused(rule: &'r str, answer: Answer) -> Self {
-        Self { rule, verdict: Verdict::stop(answer, String::new()) }
+        Self { rule, verdict: Verdict::stop(answer, Cow::default()) }
     }
 
     fn anonymous(rule: &'r str, reason: &'static str) -> Self {
         let (hand_over, removal) = (Rc::default(), Removal::default());
-        Self { rule, verdict: Verdict::Pass { reason, method: String::new(), hand_over, removal } }
+        Self { rule, verdict: Verdict::Pass { reason, method: Cow::default(), hand_over, removal } }
     }
 }
 
 // === impl Verdict ===
 
 impl Verdict {
-    fn stop(answer: Answer, method: String) -> Self {
+    fn stop(answer: Answer, method: Cow<'static, str>) -> Self {
         Self::Stop { answer, method, enforced: true }
     }
 }

@@ -83,17 +83,16 @@ impl Forward {
 
 impl FromFields for Forward {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut forward = Self::default();
-        let is_valid = forward.read_claims(object);
-        (is_valid && forward.is_unambiguous(object)).then_some(forward)
+        let forward = Self { claims: claims(object), payload_header: None };
+        forward.is_unambiguous(object).then_some(forward)
     }
 }
 
-impl Forward {
-    fn read_claims(&mut self, object: &mut Object<'_>) -> bool {
-        object.set("claims", &mut self.claims, |node| node.non_empty_list(ForwardedClaim::from_config))
-    }
+fn claims(object: &mut Object<'_>) -> Vec<ForwardedClaim> {
+    object.or("claims", |node| node.non_empty_list(ForwardedClaim::from_config), Vec::new())
+}
 
+impl Forward {
     /// Reports a header that is to hold two values.
     fn is_unambiguous(&self, object: &Object<'_>) -> bool {
         let names: Vec<_> = self.header_names().collect();
@@ -110,12 +109,10 @@ impl Forward {
 
 impl FromFields for ForwardToken {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut token = Self::default();
-        let forward = &mut token.forward;
-        let is_valid = forward.read_claims(object)
-            & object.set("payload_header", &mut forward.payload_header, |node| header_name(node).map(Some))
-            & object.set("strip_token", &mut token.strip_token, bool::from_config);
-        (is_valid && token.forward.is_unambiguous(object)).then_some(token)
+        let payload_header = object.or("payload_header", |node| header_name(node).map(Some), None);
+        let forward = Forward { claims: claims(object), payload_header };
+        let strip_token = object.or("strip_token", bool::from_config, false);
+        forward.is_unambiguous(object).then_some(Self { forward, strip_token })
     }
 }
 
@@ -123,17 +120,18 @@ impl FromFields for ForwardToken {
 
 impl FromFields for ForwardedClaim {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut claim = Self { claim: String::new(), name: None, header: None, encoding: None };
-        let is_valid = object.set_required("claim", &mut claim.claim, claim_name)
-            & object.set("header", &mut claim.header, |node| header_name(node).map(Some))
-            & object.set("as", &mut claim.name, |node| names::non_empty(node, "the name for other filters").map(Some))
-            & object.set("encoding", &mut claim.encoding, |node| {
-                node.one_of(&[("text", Some(Encoding::Text)), ("base64url", Some(Encoding::Base64url))])
-            });
-        if is_valid && claim.header.is_none() && claim.encoding.is_some() {
+        let claim = object.required_with("claim", claim_name);
+        let name = object.or("as", |node| names::non_empty(node, "the name for other filters").map(Some), None);
+        let header = object.or("header", |node| header_name(node).map(Some), None);
+        let encoding = object.or(
+            "encoding",
+            |node| node.one_of(&[("text", Some(Encoding::Text)), ("base64url", Some(Encoding::Base64url))]),
+            None,
+        );
+        if object.all_valid() && header.is_none() && encoding.is_some() {
             return object.error_at("encoding", "belongs to a \"header\" only");
         }
-        is_valid.then_some(claim)
+        Some(Self { claim: claim?, name, header, encoding })
     }
 }
 
@@ -210,13 +208,19 @@ impl Reserved {
     /// since gateways of the CGI tradition take both for the same.
     #[must_use]
     pub fn has(&self, name: &[u8]) -> bool {
-        let dash = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-        let folded = || name.iter().copied().map(dash);
-        let is_own = |own: &String| folded().eq(own.bytes().map(dash));
+        let is_own = |own: &String| own.len() == name.len() && are_alike(own.as_bytes(), name);
         let is_credential = || self.credentials.iter().any(|credential| credential.as_bytes() == name);
-        let begins_so = folded().take(RESERVED.len()).eq(RESERVED.bytes());
-        self.own.iter().any(is_own) || (begins_so && !is_credential())
+        // Most headers are told apart by their length or their first letter.
+        let may_begin_so = matches!(name.first(), Some(b'x' | b'X'));
+        let begins_so = || name.get(..RESERVED.len()).is_some_and(|start| are_alike(start, RESERVED.as_bytes()));
+        self.own.iter().any(is_own) || (may_begin_so && begins_so() && !is_credential())
     }
+}
+
+/// Whether two names of one length are the same to a gateway of the CGI tradition.
+fn are_alike(left: &[u8], right: &[u8]) -> bool {
+    let dash = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    left.iter().map(dash).eq(right.iter().map(dash))
 }
 
 // === impl HandOver ===

@@ -33,6 +33,7 @@ pub mod reply;
 pub mod request;
 mod secret;
 mod seen;
+mod siphash;
 mod table;
 pub mod tag;
 

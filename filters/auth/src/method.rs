@@ -77,7 +77,7 @@ pub struct Refusal {
 impl Method {
     /// The name in metrics: `basic`, or for example `jwt/main`.
     #[must_use]
-    pub fn label(&self) -> Cow<'_, str> {
+    pub fn label(&self) -> Cow<'static, str> {
         match self {
             Self::Jwt(provider) => ["jwt/", provider].concat().into(),
             _ => self.section().into(),

@@ -52,13 +52,14 @@ struct With<T, F = Forward> {
 
 impl FromFields for Sections {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut sections = Self::default();
-        let is_valid = object.set("jwt", &mut sections.jwt, jwt)
-            & object.set("basic", &mut sections.basic, section)
-            & object.set("api_key", &mut sections.api_key, section)
-            & object.set("hmac", &mut sections.hmac, section)
-            & object.set("introspection", &mut sections.introspection, section);
-        if !is_valid {
+        let sections = Self {
+            jwt: object.or("jwt", jwt, Vec::new()),
+            basic: object.or("basic", section, None),
+            api_key: object.or("api_key", section, None),
+            hmac: object.or("hmac", section, None),
+            introspection: object.or("introspection", section, None),
+        };
+        if !object.all_valid() {
             return None;
         }
         let introspection = sections.introspection.as_ref();
@@ -259,9 +260,8 @@ impl<C, F> With<C, F> {
 
 impl<C: FromFields, F: FromFields + Default> FromFields for With<C, F> {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut forward = F::default();
         let method = C::from_fields(object);
-        let is_valid = object.set("forward", &mut forward, F::from_config);
-        method.filter(|_| is_valid).map(|method| Self { method, forward })
+        let forward = object.or("forward", F::from_config, F::default());
+        Some(Self { method: method?, forward })
     }
 }

@@ -6,14 +6,15 @@
 
 use palisade_sdk::HostError;
 use palisade_sdk::random;
-use siphasher::sip128::SipHasher24;
+
+use crate::siphash;
 
 /// The name of a secret.
 pub type Tag = [u8; 16];
 
 /// A key, which each method and each provider of tokens draws for itself in each worker, and the tags under it.
 #[derive(Clone)]
-pub struct Tagger(SipHasher24);
+pub struct Tagger(u64, u64);
 
 impl Tagger {
     /// With a key of the host's random source.
@@ -30,13 +31,14 @@ impl Tagger {
     /// With a key that was drawn elsewhere.
     #[must_use]
     pub fn with_key(key: [u8; 16]) -> Self {
-        Self(SipHasher24::new_with_key(&key))
+        let bits = u128::from_le_bytes(key);
+        Self(bits as u64, (bits >> 64) as u64)
     }
 
     /// The tag of a secret.
     #[must_use]
     pub fn tag(&self, secret: &[u8]) -> Tag {
-        self.0.hash(secret).as_bytes()
+        siphash::hash((self.0, self.1), secret)
     }
 }
 

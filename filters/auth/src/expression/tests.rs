@@ -29,7 +29,7 @@ fn outcome(text: &str, attempts: &mut dyn FnMut(&Method) -> Attempt) -> (String,
         let method = match expression.step(&tried) {
             Step::Try(method) => method.clone(),
             Step::Allow(callers) => {
-                let callers: Vec<_> = callers.iter().map(|caller| caller.subject.as_str()).collect();
+                let callers: Vec<_> = callers.iter().map(|(caller, _)| caller.subject.as_str()).collect();
                 return (["allow", &callers.join(" ")].join(" ").trim_end().to_owned(), asked);
             }
             Step::Deny(denial) => return (format!("deny {} {}", denial.status(), denial.reason()), asked),

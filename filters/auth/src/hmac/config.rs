@@ -52,32 +52,31 @@ impl fmt::Debug for HmacConfig {
 
 impl FromFields for HmacConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut clients = Vec::new();
-        let mut covered = COVERED.map(str::to_owned).to_vec();
+        let clients = object.required_with("clients", clients);
+        let covered = object.or("covered", covered, COVERED.map(str::to_owned).to_vec());
         let mut config = Self {
             verifier: Verifier {
                 keys: Vec::new(),
-                max_age: Duration::from_secs(300),
-                clock_skew: Duration::from_secs(60),
+                max_age: object.or("max_age", |node| duration(node, Duration::from_secs(1)), Duration::from_secs(300)),
+                clock_skew: object.or("clock_skew", |node| duration(node, Duration::ZERO), Duration::from_secs(60)),
             },
-            max_body: 1024 * 1024,
-            body_timeout: Duration::from_secs(15),
-            replay_cache: 65_536,
+            max_body: object.or("max_body", max_body, 1024 * 1024),
+            body_timeout: object.or(
+                "body_timeout",
+                |node| duration(node, Duration::from_millis(1)),
+                Duration::from_secs(15),
+            ),
+            replay_cache: object.or(
+                "replay_cache",
+                |node| usize::try_from(node.integer(64..=MOST_REMEMBERED)?).ok(),
+                65_536,
+            ),
         };
-        let is_valid = object.set_required("clients", &mut clients, self::clients)
-            & object.set("covered", &mut covered, self::covered)
-            & object.set("max_age", &mut config.verifier.max_age, |node| duration(node, Duration::from_secs(1)))
-            & object.set("clock_skew", &mut config.verifier.clock_skew, |node| duration(node, Duration::ZERO))
-            & object.set("max_body", &mut config.max_body, max_body)
-            & object.set("body_timeout", &mut config.body_timeout, |node| duration(node, Duration::from_millis(1)))
-            & object.set("replay_cache", &mut config.replay_cache, |node| {
-                usize::try_from(node.integer(64..=MOST_REMEMBERED)?).ok()
-            });
-        for Client { id, keyid, secret, covered: own } in clients {
+        for Client { id, keyid, secret, covered: own } in clients? {
             let covered = own.unwrap_or_else(|| covered.clone());
             config.verifier.keys.push((keyid.unwrap_or_else(|| id.clone()), Key::new(id, covered, &secret)?));
         }
-        is_valid.then_some(config)
+        Some(config)
     }
 }
 
@@ -102,13 +101,12 @@ impl Client {
 
 impl FromFields for Client {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut client = Self { id: String::new(), keyid: None, secret: Zeroizing::default(), covered: None };
         let secret = object.exactly_one(&[("secret", secret), ("secret_base64", secret_base64)]);
-        let is_valid = object.set_required("id", &mut client.id, name)
-            & object.set("keyid", &mut client.keyid, |node| name(node).map(Some))
-            & object.set("covered", &mut client.covered, |node| covered(node).map(Some));
-        client.secret = secret?;
-        is_valid.then_some(client)
+        let id = object.required_with("id", name);
+        let keyid = object.or("keyid", |node| name(node).map(Some), None);
+        let covered = object.or("covered", |node| covered(node).map(Some), None);
+        let client = Self { id: id?, keyid, secret: secret?, covered };
+        object.all_valid().then_some(client)
     }
 }
 

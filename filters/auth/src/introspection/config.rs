@@ -62,42 +62,26 @@ impl IntrospectionConfig {
 
 impl FromFields for IntrospectionConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut config = Self {
-            cluster: String::new(),
-            authority: None,
-            path: "/introspect".to_owned(),
-            client_id: String::new(),
-            client_secret: Secret::default(),
-            timeout: Duration::from_secs(1),
-            cache: Duration::from_secs(30),
-            cache_size: 1024,
-            issuer: None,
-            audiences: Vec::new(),
-            scopes: Vec::new(),
-            clock_skew: Duration::from_secs(60),
-            from: Sources::bearer(),
-            max_token: 8 * 1024,
-            on_error: OnError::Refuse,
-        };
-        let is_valid = object
-            .set_required("cluster", &mut config.cluster, |node| text(node, "the name of one of Envoy's clusters"))
-            & object.set("authority", &mut config.authority, |node| authority(node).map(Some))
-            & object.set("path", &mut config.path, path)
-            & object.set_required("client_id", &mut config.client_id, |node| text(node, "the name of a client"))
-            & object.set_required("client_secret", &mut config.client_secret, Secret::from_config)
-            & object.set("timeout", &mut config.timeout, |node| duration(node, Duration::from_millis(1)))
-            & object.set("cache", &mut config.cache, |node| duration(node, Duration::ZERO))
-            & object
-                .set("cache_size", &mut config.cache_size, |node| usize::try_from(node.integer(1..=MOST_CACHED)?).ok())
-            & object.set("issuer", &mut config.issuer, |node| text(node, "the name of an issuer").map(Some))
-            & object
-                .set("audiences", &mut config.audiences, |node| node.non_empty_list(|node| text(node, "an audience")))
-            & object.set("scopes", &mut config.scopes, scopes)
-            & object.set("clock_skew", &mut config.clock_skew, |node| duration(node, Duration::ZERO))
-            & object.set("from", &mut config.from, Sources::from_config)
-            & object.set("max_token", &mut config.max_token, max_token)
-            & object.set("on_error", &mut config.on_error, OnError::from_config);
-        is_valid.then_some(config)
+        let cluster = object.required_with("cluster", |node| text(node, "the name of one of Envoy's clusters"));
+        let client_id = object.required_with("client_id", |node| text(node, "the name of a client"));
+        let client_secret = object.required("client_secret");
+        Some(Self {
+            authority: object.or("authority", |node| authority(node).map(Some), None),
+            path: object.or("path", path, "/introspect".to_owned()),
+            timeout: object.or("timeout", |node| duration(node, Duration::from_millis(1)), Duration::from_secs(1)),
+            cache: object.or("cache", |node| duration(node, Duration::ZERO), Duration::from_secs(30)),
+            cache_size: object.or("cache_size", |node| usize::try_from(node.integer(1..=MOST_CACHED)?).ok(), 1024),
+            issuer: object.or("issuer", |node| text(node, "the name of an issuer").map(Some), None),
+            audiences: object.or("audiences", |node| node.non_empty_list(|node| text(node, "an audience")), Vec::new()),
+            scopes: object.or("scopes", scopes, Vec::new()),
+            clock_skew: object.or("clock_skew", |node| duration(node, Duration::ZERO), Duration::from_secs(60)),
+            from: object.or("from", Sources::from_config, Sources::bearer()),
+            max_token: object.or("max_token", max_token, 8 * 1024),
+            on_error: object.or("on_error", OnError::from_config, OnError::Refuse),
+            cluster: cluster?,
+            client_id: client_id?,
+            client_secret: client_secret?,
+        })
     }
 }
 

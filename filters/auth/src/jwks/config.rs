@@ -51,23 +51,17 @@ impl RemoteConfig {
 
 impl FromFields for RemoteConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut config = Self {
-            cluster: String::new(),
-            path: String::new(),
-            authority: None,
-            refresh: REFRESH,
-            timeout: TIMEOUT,
-            startup_wait: STARTUP_WAIT,
-            stale_ttl: STALE_TTL,
-        };
-        let is_valid = object.set_required("cluster", &mut config.cluster, cluster)
-            & object.set_required("path", &mut config.path, path)
-            & object.set("authority", &mut config.authority, |node| authority(node).map(Some))
-            & object.set("refresh", &mut config.refresh, |node| duration(node, 1..=86_400, "\"1s\" to \"1d\""))
-            & object.set("timeout", &mut config.timeout, |node| duration(node, 1..=60, "\"1s\" to \"1m\""))
-            & object.set("startup_wait", &mut config.startup_wait, |node| duration(node, 0..=30, "\"0s\" to \"30s\""))
-            & object.set("stale_ttl", &mut config.stale_ttl, |node| duration(node, 0..=2_592_000, "\"0s\" to \"30d\""));
-        is_valid.then_some(config)
+        let cluster = object.required_with("cluster", cluster);
+        let path = object.required_with("path", path);
+        Some(Self {
+            authority: object.or("authority", |node| authority(node).map(Some), None),
+            refresh: object.or("refresh", |node| duration(node, 1..=86_400, "\"1s\" to \"1d\""), REFRESH),
+            timeout: object.or("timeout", |node| duration(node, 1..=60, "\"1s\" to \"1m\""), TIMEOUT),
+            startup_wait: object.or("startup_wait", |node| duration(node, 0..=30, "\"0s\" to \"30s\""), STARTUP_WAIT),
+            stale_ttl: object.or("stale_ttl", |node| duration(node, 0..=2_592_000, "\"0s\" to \"30d\""), STALE_TTL),
+            cluster: cluster?,
+            path: path?,
+        })
     }
 }
 

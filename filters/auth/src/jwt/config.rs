@@ -88,41 +88,25 @@ impl ProviderConfig {
 
 impl FromFields for ProviderConfig {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let mut keys = None;
-        let mut from = Sources::bearer();
-        let mut cache = (DEFAULT_CACHE, DEFAULT_TTL);
-        let mut rules = Rules {
-            algorithms: DEFAULT_ALGORITHMS.to_vec(),
-            types: Types::default(),
-            strict_kid: false,
-            longest: DEFAULT_LONGEST,
-            requirements: Requirements {
-                issuer: String::new(),
-                audiences: Vec::new(),
-                lenient_audience: false,
-                require: vec!["exp".to_owned()],
-                clock_skew: DEFAULT_SKEW,
-                max_token_age: None,
-                reject_future_iat: false,
-            },
+        let issuer = object.required_with("issuer", text);
+        let keys: Option<Keys> = object.required("jwks");
+        let from = object.or("from", Sources::from_config, Sources::bearer());
+        let cache = object.or("cache", |node| node.object(self::cache), (DEFAULT_CACHE, DEFAULT_TTL));
+        let algorithms = object.or("algorithms", algorithms, DEFAULT_ALGORITHMS.to_vec());
+        let types = object.or("typ", |node| texts(node).map(Types::of), Types::default());
+        let strict_kid = object.or("strict_kid", bool::from_config, false);
+        let longest = object.or("max_token", longest, DEFAULT_LONGEST);
+        let requirements = Requirements {
+            audiences: object.or("audiences", texts, Vec::new()),
+            lenient_audience: object.or("lenient_audience", bool::from_config, false),
+            require: object.or("require", |node| node.list(text), vec!["exp".to_owned()]),
+            clock_skew: object.or("clock_skew", Duration::from_config, DEFAULT_SKEW),
+            max_token_age: object.or("max_token_age", |node| Duration::from_config(node).map(Some), None),
+            reject_future_iat: object.or("reject_future_iat", bool::from_config, false),
+            issuer: issuer?,
         };
-        let requirements = &mut rules.requirements;
-        let is_valid = object.set_required("issuer", &mut requirements.issuer, text)
-            & object.set("audiences", &mut requirements.audiences, texts)
-            & object.set("lenient_audience", &mut requirements.lenient_audience, bool::from_config)
-            & object.set_required("jwks", &mut keys, |node| Keys::from_config(node).map(Some))
-            & object.set("algorithms", &mut rules.algorithms, algorithms)
-            & object.set("typ", &mut rules.types, |node| texts(node).map(Types::of))
-            & object.set("require", &mut requirements.require, |node| node.list(text))
-            & object.set("clock_skew", &mut requirements.clock_skew, Duration::from_config)
-            & object
-                .set("max_token_age", &mut requirements.max_token_age, |node| Duration::from_config(node).map(Some))
-            & object.set("reject_future_iat", &mut requirements.reject_future_iat, bool::from_config)
-            & object.set("strict_kid", &mut rules.strict_kid, bool::from_config)
-            & object.set("max_token", &mut rules.longest, longest)
-            & object.set("from", &mut from, Sources::from_config)
-            & object.set("cache", &mut cache, |node| node.object(self::cache));
-        let keys: Keys = keys.filter(|_| is_valid)?;
+        let rules = Rules { algorithms, types, strict_kid, longest, requirements };
+        let keys = keys.filter(|_| object.all_valid())?;
         keys.check(object, &rules.algorithms)?;
         let (cache_size, cache_ttl) = cache;
         Some(Self { from, keys, rules, cache_size, cache_ttl })
@@ -151,10 +135,8 @@ fn longest(node: Node<'_>) -> Option<usize> {
 }
 
 fn cache(object: &mut Object<'_>) -> Option<(usize, Duration)> {
-    let (mut size, mut ttl) = (DEFAULT_CACHE, DEFAULT_TTL);
-    let is_valid = object.set("entries", &mut size, |node| usize::try_from(node.integer(0..=LARGEST_CACHE)?).ok())
-        & object.set("ttl", &mut ttl, Duration::from_config);
-    is_valid.then_some((size, ttl))
+    let size = object.or("entries", |node| usize::try_from(node.integer(0..=LARGEST_CACHE)?).ok(), DEFAULT_CACHE);
+    Some((size, object.or("ttl", Duration::from_config, DEFAULT_TTL)))
 }
 
 fn texts(node: Node<'_>) -> Option<Vec<String>> {
