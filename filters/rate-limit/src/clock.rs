@@ -13,15 +13,18 @@ const MINUTE: u64 = 60_000_000_000;
 pub struct Clock(Cell<u64>);
 
 impl Clock {
-    /// The time, in nanoseconds since the Unix epoch, given what the host says.
-    pub fn at(&self, host: u64) -> u64 {
+    /// The time, in nanoseconds since the Unix epoch, given what the host says; and whether it was set back.
+    pub fn at(&self, host: u64) -> (u64, bool) {
         let latest = self.0.get();
-        if host >= latest || latest.saturating_sub(host) > MINUTE {
-            self.0.set(host);
-            return host;
-        }
-        latest
+        let now = going_on(latest, host);
+        self.0.set(now);
+        (now, now < latest)
     }
+}
+
+/// The time after the latest that is known, given what the host says. It stands still while the host is behind by up to a minute.
+pub fn going_on(latest: u64, host: u64) -> u64 {
+    if latest.saturating_sub(host) > MINUTE { host } else { latest.max(host) }
 }
 
 #[cfg(test)]
@@ -32,10 +35,10 @@ mod tests {
     #[test]
     fn a_small_step_back_is_not_believed_and_a_large_one_is() {
         let clock = Clock::default();
-        assert_eq!(clock.at(100 * MINUTE), 100 * MINUTE);
-        assert_eq!(clock.at(99 * MINUTE), 100 * MINUTE);
-        assert_eq!(clock.at(101 * MINUTE), 101 * MINUTE);
-        assert_eq!(clock.at(50 * MINUTE), 50 * MINUTE);
-        assert_eq!(clock.at(50 * MINUTE - 1), 50 * MINUTE);
+        assert_eq!(clock.at(100 * MINUTE), (100 * MINUTE, false));
+        assert_eq!(clock.at(99 * MINUTE), (100 * MINUTE, false));
+        assert_eq!(clock.at(101 * MINUTE), (101 * MINUTE, false));
+        assert_eq!(clock.at(50 * MINUTE), (50 * MINUTE, true));
+        assert_eq!(clock.at(50 * MINUTE - 1), (50 * MINUTE, false));
     }
 }

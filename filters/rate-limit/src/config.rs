@@ -4,19 +4,18 @@ use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Reader};
 use palisade_sdk::matching::{Cidr, ClientIp, Matcher};
 
 use crate::headers::{Headers, Upstream, When, XRateLimit};
+use crate::rls::RlsConfig;
 use crate::store::OnFull;
 
 mod cost;
 mod grant;
 mod limit;
-#[cfg(all(feature = "schema", feature = "global"))]
+#[cfg(feature = "schema")]
 mod schema;
 
 pub(crate) use cost::Cost;
 pub(crate) use grant::{FailureMode, Grant};
 pub(crate) use limit::{Accuracy, Limit, OnMissing};
-#[cfg(all(feature = "schema", feature = "global"))]
-pub use schema::WithoutGlobal;
 
 const MOST_LIMITS: usize = 64;
 
@@ -26,7 +25,7 @@ const SHARDS: (u64, u32) = (4096, 256);
 /// How many slots a shard has, at most and without a word about it.
 const SLOTS: (u64, usize) = (128, 128);
 
-/// The configuration of the filter.
+/// The configuration of a filter that asks services.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) storage: Storage,
@@ -37,6 +36,10 @@ pub struct Config {
     pub(crate) exempt: Vec<Exempt>,
     pub(crate) rule_by_route: bool,
 }
+
+/// The configuration of a filter that asks none, in which no limit has one.
+#[derive(Debug)]
+pub struct LocalConfig(pub(crate) Config);
 
 /// How much is known about keys.
 #[derive(Clone, Copy, Debug)]
@@ -67,22 +70,29 @@ pub(crate) enum Exempt {
 
 impl FromFields for Config {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        Self::read(object, RlsConfig::from_config)
+    }
+}
+
+impl Config {
+    /// Reads the fields; `rls` reads the service of a limit.
+    fn read(object: &mut Object<'_>, rls: Reader<RlsConfig>) -> Option<Self> {
         Some(Self {
             storage: object.or("storage", Storage::from_config, Storage::default()),
             client_ip: object.or("client_ip", ClientIp::from_config, ClientIp::default()),
             headers: object.or("headers", Headers::from_config, Headers::default()),
             deny: object.or("deny", Deny::from_config, Deny::default()),
-            limits: object.required_with("limits", limits).unwrap_or_default(),
+            limits: object.required_with("limits", |node| limits(node, rls)).unwrap_or_default(),
             exempt: object.or("exempt", Vec::from_config, Vec::new()),
             rule_by_route: object.or("rule_by_route", bool::from_config, false),
         })
     }
 }
 
-fn limits(node: Node<'_>) -> Option<Vec<Limit>> {
+fn limits(node: Node<'_>, rls: Reader<RlsConfig>) -> Option<Vec<Limit>> {
     let mut names: Vec<String> = Vec::new();
     let limits = node.non_empty_list(|node| {
-        let limit = Limit::from_config(node)?;
+        let limit = node.object(|object| Limit::read(object, rls))?;
         if names.contains(&limit.name) {
             return node.error(&["the name \"", &limit.name, "\" is already that of another limit"].concat());
         }
@@ -103,6 +113,14 @@ fn within(most: usize, items: &str, node: Node<'_>) -> Option<()> {
         return node.error(&["expected at most ", &most.to_string(), " ", items].concat());
     }
     Some(())
+}
+
+// === impl LocalConfig ===
+
+impl FromFields for LocalConfig {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        Config::read(object, |node| node.error("this module asks no service; load rate_limit_global.wasm")).map(Self)
+    }
 }
 
 // === impl Storage ===

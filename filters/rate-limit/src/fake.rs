@@ -20,6 +20,8 @@ pub(crate) struct Request {
 #[derive(Default)]
 pub(crate) struct Memory {
     values: RefCell<BTreeMap<u32, (Vec<u8>, u32)>>,
+    /// The time.
+    pub(crate) now: Cell<u64>,
     /// How many of the next replacements find that another worker was faster.
     pub(crate) interrupted: Cell<u32>,
     /// How often values were read.
@@ -69,6 +71,10 @@ impl Memory {
 impl Shards for Memory {
     type Version = u32;
     type Error = Infallible;
+
+    fn now(&self) -> Result<u64, Infallible> {
+        Ok(self.now.get())
+    }
 
     fn read(&self, shard: u32) -> Result<(Vec<u8>, u32), Infallible> {
         self.reads.set(self.reads.get().wrapping_add(1));

@@ -3,12 +3,11 @@
 use palisade_sdk::config::ConfigErrors;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, ExchangeError, Filter, HeaderError, HostError, OnFailure, Phases, Plugin, Reply, Request,
-    Response, labels, now, phases,
+    Counter, Exchange, ExchangeError, Filter, HeaderError, OnFailure, Phases, Plugin, Reply, Request, Response, labels,
+    phases,
 };
 
-use crate::config::Config;
-use crate::global::{Global, Rls};
+use crate::config::{Config, LocalConfig};
 use crate::headers::{self, Lines, Upstream, When};
 use crate::limiter::{Limiter, NAME, Reason, Report, Ruling, Seen, Verdict};
 use crate::reading::{Habit, Reading};
@@ -20,12 +19,18 @@ use crate::store::Events;
 pub struct RateLimit {
     pub(crate) limiter: Limiter,
     pub(crate) shards: SharedShards,
-    /// The service of each limit that has one.
-    pub(crate) services: Vec<Option<Rls>>,
     habit: Habit,
     decisions: Family<Counter, 2>,
     seen: Vec<(Happened, Counter)>,
     events: Vec<(Count, Counter)>,
+}
+
+/// What stands in an answer beside what the limits say.
+#[derive(Default)]
+pub(crate) struct Addition {
+    pub(crate) headers: Lines,
+    /// The body of a refusal.
+    pub(crate) body: Vec<u8>,
 }
 
 /// The `grpc-status` of a request that is refused because a service gives no answer.
@@ -55,54 +60,68 @@ const EVENTS: [(Count, &str); 3] = [
 ];
 
 impl Filter for RateLimit {
-    type Config = Config;
+    type Config = LocalConfig;
 
     const NAME: &'static str = NAME;
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    #[cfg(not(feature = "global"))]
     const PHASES: Phases = phases![request_headers, response_headers, end];
-    #[cfg(feature = "global")]
-    const PHASES: Phases = phases![request_headers, response_headers, grpc_call, end];
     const ON_FAILURE: OnFailure = OnFailure::Refuse;
 
-    fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
-        let seed = shared::seed(&plugin)?;
-        let shards = SharedShards::new(plugin.clone(), config.storage.shards)?;
-        Ok(Self {
-            services: config.limits.iter().map(|limit| Rls::of(limit, &plugin)).collect(),
-            limiter: Limiter::new(config, seed),
-            shards,
-            habit: Habit::default(),
-            decisions: plugin.counters("decisions", labels!["limit", "verdict"]),
-            seen: SEEN.iter().map(|(seen, name)| (*seen, plugin.counter(name))).collect(),
-            events: EVENTS.iter().map(|(events, name)| (*events, plugin.counter(name))).collect(),
-        })
+    fn configure(LocalConfig(config): LocalConfig, plugin: Plugin) -> Result<Self, ConfigErrors> {
+        Self::new(config, plugin)
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
-        let mut request = exchange.request().await;
+        let request = exchange.request().await;
         let mut settlement = Settlement::new(self, request.handle().clone());
-        #[cfg_attr(not(feature = "global"), expect(unused_mut, reason = "services add to it"))]
-        let mut global = Global::default();
-        let reading = Reading::new(&request, &self.habit);
-        #[cfg_attr(not(feature = "global"), expect(unused_mut, reason = "services add to it"))]
-        let mut ruling = self.limiter.decide(&reading.view(&self.limiter), &self.shards, nanoseconds)?;
+        let ruling = self.decide(&self.read(&request), &mut settlement)?;
+        self.conclude(request, ruling, Addition::default(), settlement).await
+    }
+}
+
+impl RateLimit {
+    /// The filter of one configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses what the workers share.
+    pub(crate) fn new(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
+        let seed = shared::seed(&plugin)?;
+        Ok(Self {
+            decisions: plugin.counters("decisions", labels!["limit", "verdict"]),
+            seen: SEEN.iter().map(|(seen, name)| (*seen, plugin.counter(name))).collect(),
+            events: EVENTS.iter().map(|(events, name)| (*events, plugin.counter(name))).collect(),
+            shards: SharedShards::new(plugin, config.storage.shards)?,
+            limiter: Limiter::new(config, seed),
+            habit: Habit::default(),
+        })
+    }
+
+    /// The request, to be read.
+    pub(crate) fn read<'r, F: Filter>(&'r self, request: &'r Request<F>) -> Reading<'r, F> {
+        Reading::new(request, &self.habit)
+    }
+
+    /// Decides about a request by all limits that ask no service.
+    pub(crate) fn decide<'s, F: Filter>(
+        &'s self,
+        reading: &Reading<'_, F>,
+        settlement: &mut Settlement<'s, F>,
+    ) -> Result<Ruling<'s>, ExchangeError> {
+        let ruling = self.limiter.decide(&reading.view(&self.limiter), &self.shards)?;
         settlement.hold(&ruling.reports);
-        #[cfg(feature = "global")]
-        for limit in std::mem::take(&mut ruling.global) {
-            if ruling.is_refused() {
-                break;
-            }
-            if let Some((asking, call)) = self.question(limit, &reading, &mut ruling, &mut global)? {
-                let answer = call.send().await;
-                self.answered(&asking, answer, &reading, &mut ruling, &mut global)?;
-            }
-            if ruling.is_refused() {
-                self.give_back(&mut ruling)?;
-            }
-        }
-        drop(reading);
-        let lines = self.conclude(&mut request, ruling, global, &mut settlement)?;
+        Ok(ruling)
+    }
+
+    /// Does what is ruled, and settles it when the request is over.
+    pub(crate) async fn conclude<'s, F: Filter>(
+        &'s self,
+        request: Request<F>,
+        ruling: Ruling<'s>,
+        addition: Addition,
+        mut settlement: Settlement<'s, F>,
+    ) -> Result<(), Reply> {
+        let lines = self.rule(&request, ruling, addition, &mut settlement)?;
         if lines.is_empty() && settlement.is_empty() {
             return Ok(());
         }
@@ -119,25 +138,22 @@ impl Filter for RateLimit {
         settlement.finish()?;
         Ok(())
     }
-}
 
-impl RateLimit {
     /// Refuses what is refused; else says what the client is told on the response.
-    fn conclude<'s>(
+    fn rule<'s, F: Filter>(
         &'s self,
-        request: &mut Request<Self>,
+        request: &Request<F>,
         mut ruling: Ruling<'s>,
-        mut global: Global,
-        settlement: &mut Settlement<'s, Self>,
+        mut addition: Addition,
+        settlement: &mut Settlement<'s, F>,
     ) -> Result<Lines, Reply> {
         self.count(&ruling);
         if ruling.is_refused() {
-            return Err(self.refusal(request, &ruling, global)?);
+            return Err(self.refusal(request, &ruling, addition)?);
         }
         settlement.owe(std::mem::take(&mut ruling.due));
-        global.change_request(request);
         let mut lines = self.lines(&ruling);
-        lines.append(&mut global.response_headers);
+        lines.append(&mut addition.headers);
         Ok(lines)
     }
 
@@ -182,11 +198,11 @@ impl RateLimit {
     }
 
     /// The answer to a request that is refused.
-    fn refusal(
+    fn refusal<F: Filter>(
         &self,
-        request: &Request<Self>,
+        request: &Request<F>,
         ruling: &Ruling<'_>,
-        mut global: Global,
+        addition: Addition,
     ) -> Result<Reply, ExchangeError> {
         let config = self.limiter.config();
         let Some(Report { verdict, decision, .. }) = ruling.telling() else {
@@ -211,8 +227,8 @@ impl RateLimit {
             let milliseconds = decision.retry.map_or("-1".to_owned(), |retry| retry.div_ceil(1_000_000).to_string());
             lines.push(("grpc-retry-pushback-ms".into(), milliseconds.into_bytes()));
         }
-        lines.append(&mut global.response_headers);
-        let mut body = global.body;
+        let Addition { mut headers, mut body } = addition;
+        lines.append(&mut headers);
         if config.deny.problem && !is_grpc && !is_unavailable {
             lines.push(("content-type".into(), b"application/problem+json".to_vec()));
             body = headers::problem(config.deny.status, &ruling.violated()).into_bytes();
@@ -229,14 +245,14 @@ impl RateLimit {
 
     /// Tells the client about its limits on a response, and reads there what it costs. The request is done: what goes wrong
     /// now is reported, and the response goes on.
-    fn tell(&self, response: &mut Response<Self>, lines: Lines, settlement: &mut Settlement<'_, Self>) {
+    fn tell<F: Filter>(&self, response: &mut Response<F>, lines: Lines, settlement: &mut Settlement<'_, F>) {
         if let Err(error) = self.write(response, lines) {
             response.handle().report(&error);
         }
         settlement.read(response);
     }
 
-    fn write(&self, response: &mut Response<Self>, lines: Lines) -> Result<(), ExchangeError> {
+    fn write<F: Filter>(&self, response: &mut Response<F>, lines: Lines) -> Result<(), ExchangeError> {
         let upstream = self.limiter.config().headers.upstream;
         let keeps = upstream == Upstream::KeepLower
             && match headers::remaining(&lines) {
@@ -260,11 +276,6 @@ impl RateLimit {
         }
         Ok(())
     }
-}
-
-/// The host's clock, in nanoseconds since the Unix epoch.
-pub(crate) fn nanoseconds() -> Result<u64, HostError> {
-    Ok(u64::try_from(now()?.as_nanos()).unwrap_or(u64::MAX))
 }
 
 // === impl Verdict ===

@@ -13,12 +13,11 @@ const LONGEST: u64 = 10 * 366 * 86_400 * SECOND;
 /// one percent.
 const SHORTEST: u64 = 100;
 
-/// How far a TAT lies behind what requests alone can reach, before it counts as left over from a clock that has been set
-/// back since.
-const MINUTE: u64 = 60 * SECOND;
-
 /// How far costs that are known only after the response can indebt a key.
 const DEEPEST_DEBT: u64 = 86_400 * SECOND;
+
+/// The furthest in the future that the TAT of any rate can lie.
+pub const FURTHEST: u64 = LONGEST + DEEPEST_DEBT;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -31,8 +30,8 @@ pub struct Gcra {
     burst: u64,
     /// The time that an empty bucket takes to fill.
     tolerance: u64,
-    /// The furthest that a TAT can lie in the future.
-    horizon: u64,
+    /// The furthest in the future to which a charge can lead.
+    deepest: u64,
 }
 
 /// Why there is no such rate.
@@ -64,15 +63,15 @@ impl Gcra {
         }
         let interval = match count {
             // Nothing is ever regained, and nothing is taken: see `Gcra::decide`.
-            0 => return Ok(Self { interval: 1, burst: 0, tolerance: 0, horizon: MINUTE }),
+            0 => return Ok(Self { interval: 1, burst: 0, tolerance: 0, deepest: 0 }),
             _ => period.div_ceil(count),
         };
         if interval < SHORTEST {
             return Err(Unfit::TooFast);
         }
         let tolerance = interval.checked_mul(burst).filter(|tolerance| *tolerance <= LONGEST).ok_or(Unfit::TooSlow)?;
-        let beyond = if debt { DEEPEST_DEBT } else { MINUTE };
-        Ok(Self { interval, burst, tolerance, horizon: tolerance.saturating_add(beyond) })
+        let beyond = if debt { DEEPEST_DEBT } else { 0 };
+        Ok(Self { interval, burst, tolerance, deepest: tolerance.saturating_add(beyond) })
     }
 
     /// The most tokens that can be taken at once.
@@ -85,18 +84,18 @@ impl Gcra {
         [self.interval, self.burst]
     }
 
-    /// The furthest that a TAT can lie in the future.
-    pub fn horizon(&self) -> u64 {
-        self.horizon
+    /// The TAT of an empty bucket.
+    pub fn empty(&self, now: u64) -> u64 {
+        now.saturating_add(self.tolerance)
     }
 
     /// Whether so many tokens are there, and the TAT after `take` of them were taken; it stays as it is when they are not.
     ///
     /// `tat` is 0 for a key that holds nothing against its owner.
     pub fn decide(&self, tat: u64, now: u64, need: u64, take: u64) -> (Decision, u64) {
-        let tat = self.plausible(tat, now).max(now);
+        let tat = tat.max(now);
         let missing = match self.cost(need) {
-            Some(cost) => tat.saturating_add(cost).saturating_sub(now.saturating_add(self.tolerance)),
+            Some(cost) => tat.saturating_add(cost).saturating_sub(self.empty(now)),
             None => return (self.state(tat, now, false, None), tat),
         };
         if missing > 0 {
@@ -108,34 +107,42 @@ impl Gcra {
 
     /// The TAT after a cost that is not asked about: the key may end up in debt.
     pub fn charge(&self, tat: u64, now: u64, cost: u64) -> u64 {
-        let tat = self.plausible(tat, now).max(now);
-        tat.saturating_add(self.interval.saturating_mul(cost)).min(now.saturating_add(self.horizon))
+        let most = now.saturating_add(self.deepest);
+        tat.max(now).saturating_add(self.interval.saturating_mul(cost)).min(most)
     }
 
-    /// The TAT after `taken` tokens come back unused. `reached` is the TAT to which taking them had led.
+    /// By how much the TAT falls when so many tokens come back unused, of what was taken at a time and led to the TAT `reached`.
+    /// `returned` is by how much it has fallen since, for what else came back.
     ///
-    /// They come back only while the bucket has not been full again meanwhile, for they would then be regained twice.
-    pub fn give_back(&self, tat: u64, now: u64, taken: u64, reached: u64) -> u64 {
-        if reached <= now || tat < reached {
-            return tat;
-        }
-        tat.saturating_sub(self.interval.saturating_mul(taken))
+    /// Only what was not regained meanwhile comes back: it would be had twice. Tokens are regained in the order in which they were taken.
+    /// What else came back is held to have been taken before these; but no more is regained than time has passed. So no more comes
+    /// back than is owed, in whatever order, and all where it comes back in the order in which it was taken.
+    pub fn refund(&self, now: u64, tokens: u64, at: u64, reached: u64, returned: u64) -> u64 {
+        let Some(passed) = now.checked_sub(at) else { return 0 };
+        let cost = self.interval.saturating_mul(tokens);
+        let ahead = reached.saturating_sub(returned).saturating_sub(now);
+        cost.saturating_sub(passed).max(cost.min(ahead))
+    }
+
+    /// How many units of time this is, rounded up. As many as fit 32 bits are at least 32 times the time that an empty bucket takes
+    /// to fill.
+    pub fn units(&self, time: u64) -> u32 {
+        u32::try_from(time.div_ceil(self.unit())).unwrap_or(u32::MAX)
+    }
+
+    /// The time of so many units.
+    pub fn time(&self, units: u32) -> u64 {
+        u64::from(units).saturating_mul(self.unit())
+    }
+
+    fn unit(&self) -> u64 {
+        (self.tolerance >> 26).saturating_add(1)
     }
 
     /// How many more tokens could be taken now.
     pub fn remaining(&self, tat: u64, now: u64) -> u64 {
-        let used = self.plausible(tat, now).saturating_sub(now);
+        let used = tat.saturating_sub(now);
         self.tolerance.saturating_sub(used).checked_div(self.interval).unwrap_or_default().min(self.burst)
-    }
-
-    /// Whether no request can have led to a TAT: it is left over from a clock that has been set back.
-    pub fn is_left_over(&self, tat: u64, now: u64) -> bool {
-        tat > now.saturating_add(self.horizon)
-    }
-
-    /// Of a TAT that is left over, the key has used up all, but is not to wait for that clock.
-    fn plausible(&self, tat: u64, now: u64) -> u64 {
-        if self.is_left_over(tat, now) { now.saturating_add(self.tolerance) } else { tat }
     }
 
     /// The time that so many tokens take to be regained; `None` for more than there ever are.

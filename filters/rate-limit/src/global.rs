@@ -1,29 +1,39 @@
-//! Global: what rate limit services say about a request that the local limits admit.
+//! The rate limit filter that also asks rate limit services: about requests that the local limits admit.
 
-use palisade_sdk::{ExchangeError, GrpcAnswer, GrpcCall, GrpcError, Request};
+use palisade_sdk::config::ConfigErrors;
+use palisade_sdk::{
+    Exchange, ExchangeError, Filter, GrpcAnswer, GrpcCall, GrpcError, Handle, OnFailure, Phases, Plugin, Reply,
+    Request, phases,
+};
 
-use crate::config::{FailureMode, Limit};
+use crate::config::{Config, FailureMode, Limit};
 use crate::decision::Decision;
-use crate::filter::{RateLimit, nanoseconds};
-use crate::headers::Lines;
+use crate::filter::{Addition, RateLimit};
 use crate::limiter::{Held, Reason, Report, Ruling, Verdict};
 use crate::reading::Reading;
-use crate::rls::{self, Answer, Asked, Question};
-pub(crate) use crate::rls::{Rls, RlsConfig};
+use crate::rls::{self, Answer, Asked, Question, Rls, RlsConfig};
+use crate::settlement::Settlement;
+use crate::store::Shards as _;
+
+/// The rate limit filter that asks services.
+pub struct GlobalRateLimit {
+    local: RateLimit,
+    /// The service of each limit that has one.
+    services: Vec<Option<Rls>>,
+}
 
 /// A service that gives no answer may give one soon.
 const RETRY: u64 = 1_000_000_000;
 
 /// What services add to the messages.
 #[derive(Default)]
-pub(crate) struct Global {
+struct Global {
     request_headers: Vec<(String, Vec<u8>)>,
-    pub(crate) response_headers: Lines,
-    pub(crate) body: Vec<u8>,
+    answer: Addition,
 }
 
 /// What a service is being asked.
-pub(crate) struct Asking<'s> {
+struct Asking<'s> {
     limit: &'s Limit,
     service: &'s Rls,
     config: &'s RlsConfig,
@@ -31,9 +41,54 @@ pub(crate) struct Asking<'s> {
     enforced: bool,
 }
 
-impl RateLimit {
+impl Filter for GlobalRateLimit {
+    type Config = Config;
+
+    const NAME: &'static str = RateLimit::NAME;
+    const VERSION: &'static str = RateLimit::VERSION;
+    const PHASES: Phases = phases![request_headers, response_headers, grpc_call, end];
+    const ON_FAILURE: OnFailure = RateLimit::ON_FAILURE;
+
+    fn configure(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
+        let services = config.limits.iter().map(|limit| Rls::of(limit, &plugin)).collect();
+        Ok(Self { services, local: RateLimit::new(config, plugin)? })
+    }
+
+    async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
+        let mut request = exchange.request().await;
+        let mut settlement = Settlement::new(&self.local, request.handle().clone());
+        let mut global = Global::default();
+        let reading = self.local.read(&request);
+        let mut ruling = self.local.decide(&reading, &mut settlement)?;
+        for limit in std::mem::take(&mut ruling.global) {
+            if ruling.is_refused() {
+                break;
+            }
+            let asked = match self.question(limit, &reading, &mut ruling, &mut global) {
+                Ok(Some((asking, call))) => {
+                    let answer = call.send().await;
+                    self.answered(&asking, answer, &reading, &mut ruling, &mut global)
+                }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if asked.is_err() || ruling.is_refused() {
+                self.give_back(&mut ruling, reading.handle());
+            }
+            asked?;
+        }
+        drop(reading);
+        let Global { request_headers, answer } = global;
+        if !ruling.is_refused() {
+            change(&mut request, request_headers);
+        }
+        self.local.conclude(request, ruling, answer, settlement).await
+    }
+}
+
+impl GlobalRateLimit {
     /// The question for the service of a limit, and the call that asks it; `None` where the answer is known without.
-    pub(crate) fn question<'s>(
+    fn question<'s>(
         &'s self,
         (number, limit): (usize, &'s Limit),
         reading: &Reading<'_, Self>,
@@ -41,9 +96,9 @@ impl RateLimit {
         global: &mut Global,
     ) -> Result<Option<(Asking<'s>, GrpcCall)>, ExchangeError> {
         let (Some(Some(service)), Some(config)) = (self.services.get(number), &limit.rls) else { return Ok(None) };
-        let view = reading.view(&self.limiter);
-        let enforced = self.limiter.enforces(limit, &view)?;
-        let cost = self.limiter.cost(limit, &view, &mut ruling.seen)?;
+        let view = reading.view(&self.local.limiter);
+        let enforced = self.local.limiter.enforces(limit, &view)?;
+        let cost = self.local.limiter.cost(limit, &view, &mut ruling.seen)?;
         let question = match rls::question(config, &limit.on_missing, &view, cost, &mut ruling.seen)? {
             Asked::Question(question) => question,
             Asked::Nothing => return Ok(None),
@@ -52,7 +107,7 @@ impl RateLimit {
                 return Ok(None);
             }
         };
-        if let Some(answer) = service.remembered(&limit.name, self.limiter.seed(), &question) {
+        if let Some(answer) = service.remembered(&limit.name, self.local.limiter.seed(), &question) {
             global.refuse(limit, enforced, answer, ruling);
             return Ok(None);
         }
@@ -61,7 +116,7 @@ impl RateLimit {
     }
 
     /// Takes a service's answer. Where it refuses, what was taken of other limits comes back.
-    pub(crate) fn answered<'s>(
+    fn answered<'s>(
         &'s self,
         asking: &Asking<'s>,
         answer: Result<GrpcAnswer, GrpcError>,
@@ -70,7 +125,7 @@ impl RateLimit {
         global: &mut Global,
     ) -> Result<(), ExchangeError> {
         let Asking { limit, service, config, question, enforced } = asking;
-        match (service.verdict(&limit.name, self.limiter.seed(), question, answer), config.failure_mode()) {
+        match (service.verdict(&limit.name, self.local.limiter.seed(), question, answer), config.failure_mode()) {
             (rls::Verdict::Admitted(answer), _) => {
                 ruling.reports.push(answered(limit, &answer, true, *enforced));
                 global.add(answer);
@@ -81,36 +136,32 @@ impl RateLimit {
                 ruling.reports.push(report(limit, refused(Some(RETRY)), *enforced, Reason::Unavailable));
             }
             (rls::Verdict::Failed, FailureMode::Local) => {
-                self.limiter.decide_alone(limit, &reading.view(&self.limiter), &self.shards, nanoseconds, ruling)?;
+                self.local.limiter.decide_alone(
+                    limit,
+                    &reading.view(&self.local.limiter),
+                    &self.local.shards,
+                    ruling,
+                )?;
             }
         }
         Ok(())
     }
 
-    /// Gives back what was taken of local limits for a request that a service refuses.
-    pub(crate) fn give_back(&self, ruling: &mut Ruling<'_>) -> Result<(), ExchangeError> {
-        let now = nanoseconds()?;
-        for report in &mut ruling.reports {
-            // A place under a limit of concurrency is settled when the request is over, as always.
-            if !report.holds_place() {
-                self.limiter.give_back(&self.shards, now, std::mem::take(&mut report.held))?;
-            }
-        }
+    /// Gives back what was taken of local limits for a request that is refused after all. What the host refuses is reported.
+    fn give_back(&self, ruling: &mut Ruling<'_>, handle: &Handle<Self>) {
         ruling.due.clear();
-        Ok(())
+        // A place under a limit of concurrency is settled when the request is over, as always.
+        let reports = ruling.reports.iter_mut().filter(|report| !report.holds_place());
+        let held = reports.map(|report| std::mem::take(&mut report.held));
+        let RateLimit { limiter, shards, .. } = &self.local;
+        match shards.now() {
+            Ok(now) => limiter.settle(shards, now, held, std::iter::empty(), |error| handle.report(error)),
+            Err(error) => handle.report(&error),
+        }
     }
 }
 
 impl Global {
-    /// Adds to the request what services want in it. A line that cannot be written is reported and left out.
-    pub(crate) fn change_request(&mut self, request: &mut Request<RateLimit>) {
-        for (name, value) in self.request_headers.drain(..) {
-            if let Err(error) = request.add_header(&name, value) {
-                request.handle().report(&error);
-            }
-        }
-    }
-
     fn refuse<'s>(&mut self, limit: &'s Limit, enforced: bool, answer: Answer, ruling: &mut Ruling<'s>) {
         ruling.reports.push(answered(limit, &answer, false, enforced));
         if enforced {
@@ -120,9 +171,19 @@ impl Global {
 
     fn add(&mut self, mut answer: Answer) {
         self.request_headers.append(&mut answer.request_headers);
-        self.response_headers.extend(answer.response_headers.into_iter().map(|(name, value)| (name.into(), value)));
+        let lines = answer.response_headers.into_iter().map(|(name, value)| (name.into(), value));
+        self.answer.headers.extend(lines);
         if !answer.body.is_empty() {
-            self.body = answer.body;
+            self.answer.body = answer.body;
+        }
+    }
+}
+
+/// Adds to the request what services want in it. A line that cannot be written is reported and left out.
+fn change<F: Filter>(request: &mut Request<F>, lines: Vec<(String, Vec<u8>)>) {
+    for (name, value) in lines {
+        if let Err(error) = request.add_header(&name, value) {
+            request.handle().report(&error);
         }
     }
 }

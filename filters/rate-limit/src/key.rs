@@ -1,5 +1,6 @@
 //! Key: who has a budget of its own, as a hash that nobody outside of the process can aim at.
 
+use std::fmt;
 use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
@@ -12,13 +13,25 @@ use crate::policy::Policy;
 pub struct Seed([u64; 2]);
 
 /// A key in the making: parts are added one by one.
+#[derive(Clone)]
 pub struct Key(SipHasher24);
+
+/// What all keys of a grant begin with, hashed once for all of them.
+#[derive(Clone)]
+pub(crate) struct Beginning {
+    pub(crate) key: Key,
+    /// The hash of a key without parts, which those share who find no room.
+    pub(crate) hash: (u64, u64),
+}
 
 // === impl Seed ===
 
 impl Seed {
     /// The length in bytes.
     pub const LENGTH: usize = 16;
+
+    /// What is no secret, for what all processes are to agree on.
+    pub const PUBLIC: Self = Self([0, 0]);
 
     /// The seed of these bytes, of which there must be enough.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -32,6 +45,12 @@ impl Seed {
         let mut hasher = SipHasher24::new_with_keys(first, second);
         hasher.write(identity);
         Key(hasher)
+    }
+
+    /// The same with its hash so far.
+    pub(crate) fn begin(&self, identity: &[u8]) -> Beginning {
+        let key = self.key(identity);
+        Beginning { hash: key.hash(), key }
     }
 }
 
@@ -49,6 +68,15 @@ impl Key {
     pub fn hash(&self) -> (u64, u64) {
         let hash = self.0.finish128();
         (hash.h1, hash.h2)
+    }
+}
+
+// === impl Beginning ===
+
+/// The seed stands in it, which is a secret.
+impl fmt::Debug for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Beginning(..)")
     }
 }
 
@@ -108,6 +136,15 @@ mod tests {
         assert_ne!(Seed([1, 2]).key(b"i").hash(), Seed([1, 3]).key(b"i").hash());
         assert!(Seed::from_bytes(&[0; 15]).is_none());
         assert!(Seed::from_bytes(&[0; 16]).is_some());
+    }
+
+    #[test]
+    fn what_is_hashed_once_is_hashed_alike_and_shows_no_secret() {
+        let mut beginning = Seed([1, 2]).begin(b"identity");
+        assert_eq!(beginning.hash, hash(&[]));
+        assert_eq!(format!("{beginning:?}"), "Beginning(..)");
+        beginning.key.part(b"a");
+        assert_eq!(beginning.key.hash(), hash(&[b"a"]));
     }
 
     #[test]

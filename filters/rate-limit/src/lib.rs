@@ -3,11 +3,11 @@
 //! [`RateLimit`] is the filter; with `reading` and `shared` it asks the host for what a request says and for what its workers share.
 //! What decides is pure: [`config`] reads the configuration, [`limiter`] finds the limits that apply and takes
 //! from all of them or none, [`gcra`] and [`calendar`] say what a limit allows, [`policy`] keeps it in a [`table`], [`store`] changes
-//! tables together with other workers, [`lease`] spends what was taken ahead, and [`headers`] tells the client. With the
-//! feature `global`, `rls` asks a service that counts for all Envoys.
+//! tables together with other workers, [`lease`] spends what was taken ahead, and [`headers`] tells the client.
+//!
+//! [`GlobalRateLimit`] is a second filter beside it, which also asks services that count for all Envoys, by `rls`.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(not(feature = "global"), allow(dead_code, reason = "what only the part for services uses"))]
 
 pub mod calendar;
 pub mod clock;
@@ -15,7 +15,6 @@ pub mod config;
 pub mod decision;
 mod filter;
 pub mod gcra;
-#[cfg_attr(not(feature = "global"), path = "without_global.rs")]
 mod global;
 pub mod headers;
 pub mod key;
@@ -23,7 +22,6 @@ pub mod lease;
 pub mod limiter;
 pub mod policy;
 mod reading;
-#[cfg(feature = "global")]
 mod rls;
 mod settlement;
 mod shared;
@@ -31,6 +29,7 @@ pub mod store;
 pub mod table;
 
 pub use filter::RateLimit;
+pub use global::GlobalRateLimit;
 
 #[cfg(test)]
 mod fake;

@@ -5,11 +5,10 @@ use palisade_sdk::matching::{Attributes, Field, Matcher, RequestView, Verdict as
 
 use crate::clock::Clock;
 use crate::config::{Accuracy, Config, Cost, Exempt, Grant, Limit, OnMissing};
-use crate::key::Seed;
+use crate::key::{Beginning, Seed};
 use crate::lease::{Lease, Leases};
-use crate::policy::Demand;
+use crate::policy::{Demand, Policy, Taken};
 use crate::store::{Events, Place, Shards, Store};
-use crate::table::Room;
 
 mod ruling;
 mod taking;
@@ -30,9 +29,16 @@ pub struct Limiter {
     clock: Clock,
 }
 
-/// A key, or why there is none.
+/// What a request's key may have.
+enum Granted<'l> {
+    This(&'l Grant),
+    Everything,
+    Nothing,
+}
+
+/// A key, or what becomes of the request without.
 enum Read {
-    Key(Place, bool),
+    Key(Place),
     Skip,
     Deny,
 }
@@ -42,9 +48,7 @@ enum Read {
 impl Limiter {
     /// The limiter of this configuration, in a process with this seed.
     pub fn new(config: Config, seed: Seed) -> Self {
-        let horizon = config.limits.iter().map(Limit::horizon).max().unwrap_or_default();
-        let room = Room { slots: config.storage.slots, horizon };
-        let store = Store::new(room, config.storage.on_full);
+        let store = Store::new(config.storage.slots, config.storage.on_full);
         Self { config, seed, store, leases: Leases::default(), clock: Clock::default() }
     }
 
@@ -68,12 +72,7 @@ impl Limiter {
     /// # Errors
     ///
     /// When the host refuses to answer.
-    pub fn decide<A, S>(
-        &self,
-        request: &RequestView<'_, A>,
-        shards: &S,
-        clock: impl FnOnce() -> Result<u64, S::Error>,
-    ) -> Result<Ruling<'_>, A::Error>
+    pub fn decide<A, S>(&self, request: &RequestView<'_, A>, shards: &S) -> Result<Ruling<'_>, A::Error>
     where
         A: Attributes,
         A::Error: From<S::Error>,
@@ -89,7 +88,8 @@ impl Limiter {
         for (number, limit) in self.config.limits.iter().enumerate() {
             let applies = match &named {
                 Some(names) => names.iter().any(|name| *name == limit.name.as_bytes()),
-                None => matches(&limit.matcher, request, &mut ruling.seen)?,
+                // Who sends twice what a matcher reads does not get out of the limit.
+                None => evaluate(&limit.matcher, request, &mut ruling.seen)? != Matches::NoMatch,
             };
             if applies && limit.rls.is_some() {
                 ruling.global.push((number, limit));
@@ -97,7 +97,7 @@ impl Limiter {
                 self.apply(limit, request, &mut applied, &mut ruling)?;
             }
         }
-        self.take(shards, clock, applied, &mut ruling)?;
+        self.take(shards, applied, &mut ruling)?;
         Ok(ruling)
     }
 
@@ -111,7 +111,6 @@ impl Limiter {
         limit: &'s Limit,
         request: &RequestView<'_, A>,
         shards: &S,
-        clock: impl FnOnce() -> Result<u64, S::Error>,
         ruling: &mut Ruling<'s>,
     ) -> Result<(), A::Error>
     where
@@ -121,7 +120,7 @@ impl Limiter {
     {
         let mut applied = Vec::new();
         self.apply(limit, request, &mut applied, ruling)?;
-        self.take(shards, clock, applied, ruling)?;
+        self.take(shards, applied, ruling)?;
         Ok(())
     }
 
@@ -153,13 +152,11 @@ impl Limiter {
         limit: &Limit,
         request: &RequestView<'_, A>,
     ) -> Result<bool, A::Error> {
-        if limit.enforce == Percent::ALL || limit.enforce == Percent::ZERO {
+        if !limit.is_enforced_in_part() {
             return Ok(limit.enforce == Percent::ALL);
         }
-        Ok(match self.key(limit, &limit.identity, request, &mut Seen::default())? {
-            Read::Key(_, enforced) => enforced,
-            Read::Skip | Read::Deny => true,
-        })
+        let (_, enforced) = self.key(limit, self.seed.begin(&limit.identity), request, &mut Seen::default())?;
+        Ok(enforced)
     }
 
     /// Gives back what was taken for a request.
@@ -170,12 +167,15 @@ impl Limiter {
     pub fn give_back<S: Shards>(&self, shards: &S, now: u64, held: Held<'_>) -> Result<(), S::Error> {
         match held {
             Held::Nothing => {}
-            Held::Taken(policy, shard, taken) => {
-                self.store.give_back(shards, self.clock.at(now), policy, shard, taken)?;
-            }
-            Held::Leased(fingerprint, tokens) => {
-                let lease = self.leases.of(fingerprint);
-                self.leases.keep(Lease { tokens: lease.tokens.saturating_add(tokens), ..lease }, self.clock.at(now));
+            Held::Taken(policy, shard, taken) => self.give_back_to_all(shards, now, policy, shard, taken)?,
+            Held::Leased(policy, shard, taken) => {
+                let mut lease = self.leases.of(taken.fingerprint);
+                if !lease.is_of(taken) {
+                    // With others that were taken since, the worker would hold more than a batch.
+                    return self.give_back_to_all(shards, now, policy, shard, taken);
+                }
+                lease.tokens.amount = lease.tokens.amount.saturating_add(taken.amount);
+                self.leases.keep(lease, self.now(now));
             }
         }
         Ok(())
@@ -189,7 +189,7 @@ impl Limiter {
     pub fn charge<S: Shards>(&self, shards: &S, now: u64, due: &Due<'_>, cost: u64) -> Result<(), S::Error> {
         match cost {
             0 => Ok(()),
-            _ => self.store.charge(shards, self.clock.at(now), due.policy, due.place, cost),
+            _ => self.store.charge(shards, now, due.policy, due.place, cost),
         }
     }
 
@@ -209,11 +209,35 @@ impl Limiter {
         }
     }
 
+    fn give_back_to_all<S: Shards>(
+        &self,
+        shards: &S,
+        now: u64,
+        policy: &Policy,
+        shard: u32,
+        taken: Taken,
+    ) -> Result<(), S::Error> {
+        let lease = self.leases.of(taken.fingerprint);
+        if lease.refused > 0 {
+            self.leases.keep(Lease { refused: 0, ..lease }, self.now(now));
+        }
+        self.store.give_back(shards, now, policy, shard, taken)
+    }
+
+    /// The time for what this worker knows by itself, given what the host says. Tables have their own.
+    fn now(&self, host: u64) -> u64 {
+        let (now, was_set_back) = self.clock.at(host);
+        if was_set_back {
+            self.leases.forget_refusals();
+        }
+        now
+    }
+
     fn is_exempt<A: Attributes>(&self, request: &RequestView<'_, A>, seen: &mut Seen) -> Result<bool, A::Error> {
         for exempt in &self.config.exempt {
             let is_exempt = match exempt {
                 Exempt::Cidr(cidr) => matches!(request.client_ip()?, Field::One(address) if cidr.contains(address)),
-                Exempt::Match(matcher) => matches(matcher, request, seen)?,
+                Exempt::Match(matcher) => evaluate(matcher, request, seen)? == Matches::Match,
             };
             if is_exempt {
                 return Ok(true);
@@ -249,12 +273,21 @@ impl Limiter {
         applied: &mut Vec<Applied<'l>>,
         ruling: &mut Ruling<'l>,
     ) -> Result<(), A::Error> {
-        let Some(grant) = self.grant(limit, request, &mut ruling.seen)? else { return Ok(()) };
-        let (place, enforced) = match self.key(limit, &grant.identity, request, &mut ruling.seen)? {
-            Read::Key(place, enforced) => (place, enforced),
+        let grant = match self.grant(limit, request, &mut ruling.seen)? {
+            Granted::This(grant) => grant,
+            Granted::Everything => return Ok(()),
+            Granted::Nothing => {
+                ruling.reports.push(Report::without_key(limit, None, self.enforces(limit, request)?));
+                return Ok(());
+            }
+        };
+        let beginning = grant.beginning.get_or_init(|| self.seed.begin(&grant.identity)).clone();
+        let (read, enforced) = self.key(limit, beginning, request, &mut ruling.seen)?;
+        let place = match read {
+            Read::Key(place) => place,
             Read::Skip => return Ok(()),
             Read::Deny => {
-                ruling.reports.push(Report::without_key(limit, grant));
+                ruling.reports.push(Report::without_key(limit, Some(grant), enforced));
                 return Ok(());
             }
         };
@@ -274,59 +307,75 @@ impl Limiter {
         Ok(())
     }
 
-    /// What the request's key may have; `None` where it has no limit.
+    /// What the request's key may have.
     fn grant<'l, A: Attributes>(
         &self,
         limit: &'l Limit,
         request: &RequestView<'_, A>,
         seen: &mut Seen,
-    ) -> Result<Option<&'l Grant>, A::Error> {
+    ) -> Result<Granted<'l>, A::Error> {
+        let mut ambiguous = false;
         if let Some(tiers) = &limit.tiers {
             let selection = tiers.by.select(request)?;
             seen.ambiguous |= selection.ambiguous;
             let tier = |value: &[u8]| tiers.grants.iter().find(|(name, _)| name.as_bytes() == value);
+            ambiguous = selection.ambiguous && selection.value.is_none();
             if let Some((_, grant)) = selection.value.and_then(|value| tier(&value)) {
-                return Ok(grant.as_ref());
+                return Ok(grant.as_ref().map_or(Granted::Everything, Granted::This));
             }
         }
-        Ok(limit.grant.as_ref())
+        Ok(match &limit.grant {
+            Some(grant) => Granted::This(grant),
+            // Who sends twice what names his tier does not get out of the limit.
+            None if ambiguous => Granted::Nothing,
+            None => Granted::Everything,
+        })
     }
 
+    /// The key, and whether the limit is enforced for it. What is missing of it is empty there: who leaves it out does not choose.
     fn key<A: Attributes>(
         &self,
         limit: &Limit,
-        identity: &[u8],
+        Beginning { mut key, hash: shared }: Beginning,
         request: &RequestView<'_, A>,
         seen: &mut Seen,
-    ) -> Result<Read, A::Error> {
-        let mut key = self.seed.key(identity);
-        // Those who find no room share what the limit allows one.
-        let shared = key.hash();
+    ) -> Result<(Read, bool), A::Error> {
+        let mut share = limit.is_enforced_in_part().then(|| Seed::PUBLIC.key(&limit.identity));
+        let mut add =
+            |part: &[u8]| [Some(&mut key), share.as_mut()].into_iter().flatten().for_each(|key| key.part(part));
+        let mut missing = None;
         for part in &limit.key {
             let selection = part.select(request)?;
             seen.ambiguous |= selection.ambiguous;
-            match (&selection.value, &limit.on_missing) {
-                (Some(value), _) => key.part(value),
-                (None, missing) => {
+            match &selection.value {
+                Some(value) => add(value),
+                None => {
                     seen.missing_key = true;
-                    match missing {
-                        OnMissing::Skip => return Ok(Read::Skip),
-                        OnMissing::Deny => return Ok(Read::Deny),
-                        OnMissing::Literal(text) => key.part(text.as_bytes()),
-                    }
+                    let (text, read) = match limit.on_missing.of(&selection) {
+                        OnMissing::Skip => ("", Some(Read::Skip)),
+                        OnMissing::Deny => ("", Some(Read::Deny)),
+                        OnMissing::Literal(text) => (text.as_str(), None),
+                    };
+                    add(text.as_bytes());
+                    missing = missing.or(read);
                 }
             }
         }
-        let hash = key.hash();
-        let place = Place::new(hash, self.config.storage.shards, shared.0);
-        Ok(Read::Key(place, is_within(limit.enforce, hash.1)))
+        let hash = if limit.key.is_empty() { shared } else { key.hash() };
+        let read = missing.unwrap_or_else(|| Read::Key(Place::new(hash, self.config.storage.shards, shared.0)));
+        let enforced = share.map_or(limit.enforce == Percent::ALL, |share| is_within(limit.enforce, share.hash().1));
+        Ok((read, enforced))
     }
 }
 
-fn matches<A: Attributes>(matcher: &Matcher, request: &RequestView<'_, A>, seen: &mut Seen) -> Result<bool, A::Error> {
+fn evaluate<A: Attributes>(
+    matcher: &Matcher,
+    request: &RequestView<'_, A>,
+    seen: &mut Seen,
+) -> Result<Matches, A::Error> {
     let verdict = matcher.evaluate(request)?;
     seen.ambiguous |= verdict == Matches::Ambiguous;
-    Ok(verdict == Matches::Match)
+    Ok(verdict)
 }
 
 /// Whether a key with this hash is in this part of all keys.

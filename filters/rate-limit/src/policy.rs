@@ -3,7 +3,7 @@
 use crate::calendar::{self, Unit};
 use crate::decision::Decision;
 use crate::gcra::Gcra;
-use crate::table::{Full, Room, Slot, Table};
+use crate::table::{Full, Kind, Names, Slot, Table};
 
 /// So many generations of leases a key has at a time: the more, the sooner a lost lease ends after its time.
 const GENERATIONS: u64 = 8;
@@ -49,9 +49,15 @@ pub struct Answer {
     pub decision: Decision,
     /// What was taken.
     pub taken: Taken,
-    /// Whether the key's time was left over from a clock that has been set back, and was brought back in the table,
-    /// whatever the decision is.
-    pub brought_back: bool,
+}
+
+/// Of what a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of its own.
+    Own,
+    /// Of what it shares with others that find no room.
+    Shared,
 }
 
 /// What was taken of a key, and where it is to come back to.
@@ -63,8 +69,12 @@ pub struct Taken {
     pub amount: u64,
     /// The time in the key's slot after it.
     pub until: u64,
+    /// When it was taken, in the time of the table.
+    pub at: u64,
     /// The key's slot.
     pub generation: u32,
+    /// What had come back of a rate before: see [`Gcra::units`].
+    pub returned: u32,
 }
 
 // === impl Policy ===
@@ -78,15 +88,6 @@ impl Policy {
         }
     }
 
-    /// The furthest in the future that the time in a slot of this policy can lie.
-    pub fn horizon(&self) -> u64 {
-        match self {
-            Self::Rate(gcra) => gcra.horizon(),
-            Self::Quota { .. } => 31 * 86_400 * 1_000_000_000,
-            Self::Concurrency { max_duration, .. } => max_duration.saturating_mul(2),
-        }
-    }
-
     /// Answers a demand, and keeps in the table what was taken.
     ///
     /// # Errors
@@ -95,39 +96,29 @@ impl Policy {
     pub fn ask(
         &self,
         table: &mut Table,
-        fingerprint: u64,
+        names: Names,
+        whose: Whose,
         demand: Demand,
-        now: u64,
-        room: Room,
+        slots: usize,
     ) -> Result<Answer, Full> {
-        let mut brought_back = false;
+        let now = table.now();
         let (decision, slot, amount) = match self {
-            Self::Rate(gcra) => {
-                let tat = tat(table, fingerprint, now);
-                brought_back = gcra.is_left_over(tat, now);
-                rate(gcra, tat, fingerprint, demand, now)
-            }
-            Self::Quota { count, unit } => quota(*count, *unit, table, fingerprint, demand, now),
+            Self::Rate(gcra) => rate(gcra, bucket(gcra, table, names, whose), demand, now),
+            Self::Quota { count, unit } => quota(*count, window(*unit, table, names, whose), demand, now),
             Self::Concurrency { count, max_duration } => {
-                concurrency(*count, *max_duration, table, fingerprint, demand, now)
+                concurrency(*count, *max_duration, table, names, whose, demand)
             }
         };
-        if decision.admitted && amount > 0 || brought_back {
-            table.put(slot, now, room)?;
-        } else if decision.admitted && demand.take == 0 {
-            // What it costs is charged later, and is to have a place then.
-            table.has_room(slot, now, room)?;
+        if decision.admitted && amount > 0 {
+            table.put(slot, slots)?;
+        } else if decision.admitted && demand.take == 0 || whose.inherits(names, table) {
+            // What it costs is charged later, and is to have a place then; or it is refused for what others took, because there
+            // was no place.
+            table.has_room(slot, slots)?;
         }
-        let taken = Taken { fingerprint, amount, until: slot.until, generation: slot.generation };
-        Ok(Answer { decision, taken: if decision.admitted { taken } else { Taken::default() }, brought_back })
-    }
-
-    /// Brings back a key's time that is left over from a clock that has been set back: all is used up as of now.
-    pub fn bring_back(&self, table: &mut Table, fingerprint: u64, now: u64, room: Room) {
-        if matches!(self, Self::Rate(gcra) if gcra.is_left_over(tat(table, fingerprint, now), now)) {
-            // It has its place already.
-            let _ = self.charge(table, fingerprint, 0, now, room);
-        }
+        let Slot { until, fingerprint, generation, count } = slot;
+        let taken = Taken { fingerprint, amount, until, at: now, generation, returned: count };
+        Ok(Answer { decision, taken: if decision.admitted { taken } else { Taken::default() } })
     }
 
     /// Takes what was not asked for, into debt if need be.
@@ -135,28 +126,34 @@ impl Policy {
     /// # Errors
     ///
     /// [`Full`] when there is no room to keep it.
-    pub fn charge(&self, table: &mut Table, fingerprint: u64, cost: u64, now: u64, room: Room) -> Result<(), Full> {
+    pub fn charge(&self, table: &mut Table, names: Names, whose: Whose, cost: u64, slots: usize) -> Result<(), Full> {
         let slot = match self {
             Self::Rate(gcra) => {
-                let tat = tat(table, fingerprint, now);
-                Slot { until: gcra.charge(tat, now, cost), fingerprint, ..Slot::default() }
+                let slot = bucket(gcra, table, names, whose);
+                Slot { until: gcra.charge(slot.until, table.now(), cost), ..slot }
             }
             Self::Quota { unit, .. } => {
-                let slot = current(*unit, table, fingerprint, now);
+                let slot = window(*unit, table, names, whose);
                 Slot { count: slot.count.saturating_add(clamp(cost)), ..slot }
             }
             Self::Concurrency { .. } => return Ok(()),
         };
-        table.put(slot, now, room)
+        table.put(slot, slots)
     }
 
     /// Gives back what was taken, as far as it still counts.
-    pub fn give_back(&self, table: &mut Table, taken: Taken, now: u64, room: Room) {
-        let Some(slot) = table.get(taken.fingerprint, taken.generation, now) else { return };
+    pub fn give_back(&self, table: &mut Table, taken: Taken, slots: usize) {
+        let Some(slot) = table.get(taken.fingerprint, taken.generation) else { return };
         let slot = match self {
             Self::Rate(gcra) => {
-                let until = gcra.give_back(slot.until, now, taken.amount, taken.until);
-                Slot { until, ..slot }
+                let returned = gcra.time(slot.count.saturating_sub(taken.returned));
+                let refund = gcra.refund(table.now(), taken.amount, taken.at, taken.until, returned);
+                let after = Slot { until: slot.until.saturating_sub(refund), ..slot };
+                match slot.count.checked_add(gcra.units(refund)) {
+                    Some(count) => Slot { count, ..after },
+                    // Begun anew, the sum would say of what was taken before that nothing else has come back since.
+                    None => return table.replace(slot, after.renewed()),
+                }
             }
             Self::Quota { .. } => Slot { count: slot.count.saturating_sub(clamp(taken.amount)), ..slot },
             Self::Concurrency { .. } => {
@@ -165,17 +162,44 @@ impl Policy {
             }
         };
         // It has its place already.
-        let _ = table.put(slot, now, room);
+        let _ = table.put(slot, slots);
     }
 }
 
-/// The TAT of a key under a rate.
-fn tat(table: &Table, fingerprint: u64, now: u64) -> u64 {
-    table.get(fingerprint, 0, now).map_or(0, |slot| slot.until)
+// === impl Whose ===
+
+impl Whose {
+    fn fingerprint(self, names: Names) -> u64 {
+        match self {
+            Self::Own => names.own,
+            Self::Shared => names.shared,
+        }
+    }
+
+    /// A key that finds a place of its own begins with what those that share have left, for nobody knows how much of that it took.
+    fn heir(self, names: Names) -> Option<u64> {
+        (self == Self::Own).then_some(names.shared)
+    }
+
+    fn inherits(self, names: Names, table: &Table) -> bool {
+        let holds = |fingerprint| table.of(fingerprint).next().is_some();
+        self.heir(names).is_some_and(holds) && !holds(names.own)
+    }
 }
 
-fn rate(gcra: &Gcra, tat: u64, fingerprint: u64, demand: Demand, now: u64) -> (Decision, Slot, u64) {
-    let (mut decision, mut until) = gcra.decide(tat, now, demand.need, demand.take);
+/// The slot of a key under a rate. It stays the same until all its tokens are regained.
+fn bucket(gcra: &Gcra, table: &Table, names: Names, whose: Whose) -> Slot {
+    let held = |fingerprint| table.of(fingerprint).next();
+    let fingerprint = whose.fingerprint(names);
+    held(fingerprint).unwrap_or_else(|| {
+        let now = table.now();
+        let until = whose.heir(names).and_then(held).map_or(0, |shared| shared.until.min(gcra.empty(now)));
+        Slot { until, fingerprint, generation: Kind::Rate.generation(now), count: 0 }
+    })
+}
+
+fn rate(gcra: &Gcra, slot: Slot, demand: Demand, now: u64) -> (Decision, Slot, u64) {
+    let (mut decision, mut until) = gcra.decide(slot.until, now, demand.need, demand.take);
     let mut amount = demand.take;
     // No more than half of what is left, so that no worker keeps it all from the others.
     let spare = demand.spare.min(decision.remaining >> 1);
@@ -183,18 +207,21 @@ fn rate(gcra: &Gcra, tat: u64, fingerprint: u64, demand: Demand, now: u64) -> (D
         (decision, until) = gcra.decide(until, now, spare, spare);
         amount = amount.saturating_add(spare);
     }
-    (decision, Slot { until, fingerprint, ..Slot::default() }, amount)
+    (decision, Slot { until, ..slot }, amount)
 }
 
 /// The slot of the running hour, day or month.
-fn current(unit: Unit, table: &Table, fingerprint: u64, now: u64) -> Slot {
-    let (_, end) = calendar::window(unit, now);
-    let generation = end.checked_div(HOUR).unwrap_or_default() as u32; // told apart, not compared
-    table.get(fingerprint, generation, now).unwrap_or(Slot { until: end, fingerprint, generation, count: 0 })
+fn window(unit: Unit, table: &Table, names: Names, whose: Whose) -> Slot {
+    let (_, end) = calendar::window(unit, table.now());
+    let generation = Kind::Date.generation(end.checked_div(HOUR).unwrap_or_default());
+    let fingerprint = whose.fingerprint(names);
+    table.get(fingerprint, generation).unwrap_or_else(|| {
+        let shared = whose.heir(names).and_then(|shared| table.get(shared, generation));
+        Slot { until: end, fingerprint, generation, count: shared.map_or(0, |shared| shared.count) }
+    })
 }
 
-fn quota(count: u32, unit: Unit, table: &Table, fingerprint: u64, demand: Demand, now: u64) -> (Decision, Slot, u64) {
-    let slot = current(unit, table, fingerprint, now);
+fn quota(count: u32, slot: Slot, demand: Demand, now: u64) -> (Decision, Slot, u64) {
     let left = u64::from(count.saturating_sub(slot.count));
     let reset = slot.until.saturating_sub(now);
     let admitted = demand.need <= left;
@@ -206,31 +233,46 @@ fn quota(count: u32, unit: Unit, table: &Table, fingerprint: u64, demand: Demand
     (Decision { admitted, remaining: left.saturating_sub(demand.take), reset, retry: None }, slot, demand.take)
 }
 
-/// Leases of one generation end together, so that a key has few slots however many leases; and each ends, if it is not
+/// Places of one generation end together, so that a key has few slots however many places; and each ends, if it is not
 /// given back, at most an eighth of its time too late.
+///
+/// What those hold that share counts against each of them: one that finds a place of its own may be one of them.
 fn concurrency(
     count: u32,
     max_duration: u64,
     table: &Table,
-    fingerprint: u64,
+    names: Names,
+    whose: Whose,
     demand: Demand,
-    now: u64,
 ) -> (Decision, Slot, u64) {
     /// One comes free at any time; to try more often than once a second would be for nothing.
     const RETRY: u64 = 1_000_000_000;
 
+    let now = table.now();
     let length = max_duration.checked_div(GENERATIONS).unwrap_or_default().max(1);
     let number = now.checked_div(length).unwrap_or_default();
-    let generation = number as u32; // they are told apart, not compared
     let until = number.saturating_add(1).saturating_mul(length).saturating_add(max_duration);
-    let held = table.of(fingerprint, now).fold(0_u64, |held, slot| held.saturating_add(u64::from(slot.count)));
+    let slots = table.of(names.own).chain(table.of(names.shared));
+    let held = slots.fold(0_u64, |held, slot| held.saturating_add(u64::from(slot.count)));
     let left = u64::from(count).saturating_sub(held);
-    let slot = table.get(fingerprint, generation, now).unwrap_or(Slot { until, fingerprint, generation, count: 0 });
+    let fingerprint = whose.fingerprint(names);
+    let slot = table.of(fingerprint).find(|slot| slot.until == until).unwrap_or_else(|| {
+        let generation = new_generation(table, fingerprint);
+        Slot { until, fingerprint, generation, count: 0 }
+    });
     if demand.need > left {
         return (Decision { admitted: false, remaining: left, reset: 0, retry: Some(RETRY) }, slot, 0);
     }
-    let slot = Slot { until, count: slot.count.saturating_add(clamp(demand.take)), ..slot };
+    let slot = Slot { count: slot.count.saturating_add(clamp(demand.take)), ..slot };
     (Decision { admitted: true, remaining: left.saturating_sub(demand.take), reset: 0, retry: None }, slot, demand.take)
+}
+
+/// A generation that none of a key's slots has, nor had lately.
+fn new_generation(table: &Table, fingerprint: u64) -> u32 {
+    let mut generations =
+        (0..=GENERATIONS.saturating_mul(4)).map(|more| Kind::Places.generation(table.now().wrapping_add(more)));
+    let is_new = |generation: &u32| table.get(fingerprint, *generation).is_none();
+    generations.find(is_new).unwrap_or_default()
 }
 
 fn clamp(amount: u64) -> u32 {

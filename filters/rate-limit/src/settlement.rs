@@ -2,8 +2,9 @@
 
 use palisade_sdk::{ExchangeError, Filter, Handle, Response};
 
-use crate::filter::{RateLimit, nanoseconds};
+use crate::filter::RateLimit;
 use crate::limiter::{Due, Held, Report, Seen};
+use crate::store::Shards as _;
 
 /// What is to be given back and charged when a request is over, however it ends: when this is dropped.
 pub(crate) struct Settlement<'f, F: Filter> {
@@ -67,9 +68,9 @@ impl<'f, F: Filter> Settlement<'f, F> {
     }
 
     fn settle(&mut self) -> Result<(), ExchangeError> {
-        let now = nanoseconds()?;
-        let mut seen = Seen::default();
         let RateLimit { limiter, shards, .. } = self.filter;
+        let now = shards.now()?;
+        let mut seen = Seen::default();
         let owed = self.due.drain(..).map(|(due, header)| {
             let cost = due.cost(header.as_deref(), self.bytes, &mut seen);
             (due, cost)

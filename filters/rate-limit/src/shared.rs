@@ -1,7 +1,7 @@
 //! Shared: the host's shared data, in which the workers of a process keep their shards and the seed of their hashes.
 
 use palisade_sdk::config::ConfigErrors;
-use palisade_sdk::{HostError, Plugin, Status, Version, random};
+use palisade_sdk::{HostError, Plugin, Status, Version, now, random};
 
 use crate::key::Seed;
 use crate::store::Shards;
@@ -29,6 +29,10 @@ impl SharedShards {
 impl Shards for SharedShards {
     type Version = Version;
     type Error = HostError;
+
+    fn now(&self) -> Result<u64, HostError> {
+        Ok(u64::try_from(now()?.as_nanos()).unwrap_or(u64::MAX))
+    }
 
     fn read(&self, shard: u32) -> Result<(Vec<u8>, Version), HostError> {
         let key = self.plugin.shared(&name(shard));
@@ -62,7 +66,7 @@ pub(crate) fn seed(plugin: &Plugin) -> Result<Seed, ConfigErrors> {
 
 /// The name of a shard's key. It stands for one layout of the value, which the modules of an update may not agree on.
 fn name(shard: u32) -> String {
-    ["shard/1/", &shard.to_string()].concat()
+    ["shard/2/", &shard.to_string()].concat()
 }
 
 fn refused(error: HostError) -> ConfigErrors {

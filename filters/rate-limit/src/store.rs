@@ -4,8 +4,8 @@
 use std::cell::Cell;
 
 use crate::decision::Decision;
-use crate::policy::{Answer, Demand, Policy, Taken};
-use crate::table::{Room, Slot, Table};
+use crate::policy::{Answer, Demand, Policy, Taken, Whose};
+use crate::table::{Names, Slot, Table};
 
 /// How often a change is tried against other workers.
 const TRIES: usize = 16;
@@ -16,6 +16,13 @@ pub trait Shards {
     type Version;
     /// What goes wrong when the host is asked.
     type Error;
+
+    /// The host's clock, in nanoseconds since the Unix epoch.
+    ///
+    /// # Errors
+    ///
+    /// When the host refuses.
+    fn now(&self) -> Result<u64, Self::Error>;
 
     /// The value of a shard and its version.
     ///
@@ -47,8 +54,8 @@ pub enum OnFull {
 /// The shards' tables.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// How large each table is.
-    pub room: Room,
+    /// How many slots for single keys each table has.
+    pub slots: usize,
     /// What becomes of a key for which there is no room.
     pub on_full: OnFull,
     /// What happened since this was asked last.
@@ -74,9 +81,7 @@ pub struct Place {
     /// The shard.
     pub shard: u32,
     /// The key in its table.
-    pub fingerprint: u64,
-    /// What takes its place where there is no room.
-    pub shared: u64,
+    pub names: Names,
 }
 
 /// What came of the demands of one request.
@@ -107,9 +112,9 @@ struct Loaded<V> {
 // === impl Store ===
 
 impl Store {
-    /// A store whose tables are this large.
-    pub fn new(room: Room, on_full: OnFull) -> Self {
-        Self { room, on_full, events: Cell::default() }
+    /// A store whose tables have so many slots for single keys.
+    pub fn new(slots: usize, on_full: OnFull) -> Self {
+        Self { slots, on_full, events: Cell::default() }
     }
 
     /// Answers all demands from one view of the tables, and takes what they admit: of all, or of none where one refuses that
@@ -123,18 +128,13 @@ impl Store {
             let mut loaded = Loaded { tables: Vec::with_capacity(asks.len()) };
             let mut answers = Vec::with_capacity(asks.len());
             for ask in asks {
-                let (mut table, version) = loaded.take(shards, ask.place.shard)?;
-                answers.push(self.answer(&mut table, ask, now));
+                let (mut table, version) = loaded.take(shards, ask.place.shard, now)?;
+                answers.push(self.answer(&mut table, ask));
                 loaded.tables.push((ask.place.shard, table, version));
             }
             let refused = asks.iter().zip(&answers).any(|(ask, answer)| ask.enforced && !answer.decision.admitted);
             if refused {
-                for (ask, answer) in asks.iter().zip(&mut answers) {
-                    answer.taken = Taken::default();
-                    if answer.brought_back {
-                        self.bring_back(shards, now, ask)?;
-                    }
-                }
+                answers.iter_mut().for_each(|answer| answer.taken = Taken::default());
                 return Ok(Outcome::Answered(answers));
             }
             let Some(replaced) = loaded.commit(shards)? else {
@@ -162,12 +162,13 @@ impl Store {
         place: Place,
         cost: u64,
     ) -> Result<(), S::Error> {
-        self.update(shards, place.shard, &|table| {
-            if policy.charge(table, place.fingerprint, cost, now, self.room).is_err() {
+        let Place { shard, names } = place;
+        self.update(shards, shard, now, &|table| {
+            if policy.charge(table, names, Whose::Own, cost, self.slots).is_err() {
                 self.happened(|events| events.full = events.full.saturating_add(1));
                 if self.on_full == OnFull::Share {
                     // When there is no room for that either, the shard refuses all that is new to it.
-                    let _ = policy.charge(table, place.shared, cost, now, self.room);
+                    let _ = policy.charge(table, names, Whose::Shared, cost, self.slots);
                 }
             }
         })
@@ -189,7 +190,7 @@ impl Store {
         if taken.amount == 0 {
             return Ok(());
         }
-        self.update(shards, shard, &|table| policy.give_back(table, taken, now, self.room))
+        self.update(shards, shard, now, &|table| policy.give_back(table, taken, self.slots))
     }
 
     /// What happened since this was asked last.
@@ -197,20 +198,9 @@ impl Store {
         self.events.take()
     }
 
-    /// Keeps of a refused demand nothing but that its key's time was brought back.
-    fn bring_back<S: Shards>(&self, shards: &S, now: u64, ask: &Ask<'_>) -> Result<(), S::Error> {
-        let Place { shard, fingerprint, shared } = ask.place;
-        self.update(shards, shard, &|table| {
-            for fingerprint in [fingerprint, shared] {
-                ask.policy.bring_back(table, fingerprint, now, self.room);
-            }
-        })
-    }
-
-    fn update<S: Shards>(&self, shards: &S, shard: u32, change: &dyn Fn(&mut Table)) -> Result<(), S::Error> {
+    fn update<S: Shards>(&self, shards: &S, shard: u32, now: u64, change: &dyn Fn(&mut Table)) -> Result<(), S::Error> {
         for _ in 0..TRIES {
-            let (value, version) = shards.read(shard)?;
-            let mut table = Table::new(value);
+            let (mut table, version) = open(shards, shard, now)?;
             change(&mut table);
             match table.changed() {
                 Some(value) if !shards.replace(shard, version, value)? => {}
@@ -221,9 +211,9 @@ impl Store {
         Ok(())
     }
 
-    fn answer(&self, table: &mut Table, ask: &Ask<'_>, now: u64) -> Answer {
+    fn answer(&self, table: &mut Table, ask: &Ask<'_>) -> Answer {
         let Ask { policy, place, demand, .. } = ask;
-        if let Ok(answer) = policy.ask(table, place.fingerprint, *demand, now, self.room) {
+        if let Ok(answer) = policy.ask(table, place.names, Whose::Own, *demand, self.slots) {
             return answer;
         }
         self.happened(|events| events.full = events.full.saturating_add(1));
@@ -232,7 +222,7 @@ impl Store {
             OnFull::Deny => without_room(false, policy),
             OnFull::Share => {
                 let demand = Demand { spare: 0, ..*demand };
-                let shared = policy.ask(table, place.shared, demand, now, self.room);
+                let shared = policy.ask(table, place.names, Whose::Shared, demand, self.slots);
                 shared.unwrap_or_else(|_| without_room(false, policy))
             }
         }
@@ -255,7 +245,23 @@ fn without_room(admitted: bool, policy: &Policy) -> Answer {
     Answer {
         decision: Decision { admitted, remaining, reset: retry.unwrap_or_default(), retry },
         taken: Taken::default(),
-        brought_back: false,
+    }
+}
+
+/// The table of a shard. One whose clock was set back is kept at once, so that time goes on from there, whatever becomes of the request.
+fn open<S: Shards>(shards: &S, shard: u32, now: u64) -> Result<(Table, S::Version), S::Error> {
+    let mut tries = 1..TRIES;
+    loop {
+        let (value, version) = shards.read(shard)?;
+        // Who has stood still since he looked at the clock is behind the others, although nobody has set it back.
+        let now = if Table::takes_for_set_back(&value, now) { shards.now()? } else { now };
+        let table = Table::new(value, now);
+        match table.changed() {
+            Some(value) if tries.next().is_some() => {
+                shards.replace(shard, version, value)?;
+            }
+            _ => return Ok((table, version)),
+        }
     }
 }
 
@@ -265,7 +271,7 @@ impl Place {
     /// The place of a key with this hash in a store of so many shards, a power of two.
     pub fn new(hash: (u64, u64), shards: u32, shared: u64) -> Self {
         let shard = (hash.1 as u32) & shards.saturating_sub(1);
-        Self { shard, fingerprint: Slot::single(hash.0), shared: Slot::shared(shared) }
+        Self { shard, names: Names { own: Slot::single(hash.0), shared: Slot::shared(shared) } }
     }
 }
 
@@ -273,13 +279,12 @@ impl Place {
 
 impl<V> Loaded<V> {
     /// The table of a shard, to be put back.
-    fn take<S: Shards<Version = V>>(&mut self, shards: &S, shard: u32) -> Result<(Table, V), S::Error> {
+    fn take<S: Shards<Version = V>>(&mut self, shards: &S, shard: u32, now: u64) -> Result<(Table, V), S::Error> {
         if let Some(place) = self.tables.iter().position(|(number, ..)| *number == shard) {
             let (_, table, version) = self.tables.swap_remove(place);
             return Ok((table, version));
         }
-        let (value, version) = shards.read(shard)?;
-        Ok((Table::new(value), version))
+        open(shards, shard, now)
     }
 
     /// Replaces the values that have changed. Returns the shards that were replaced before another worker turned out to be

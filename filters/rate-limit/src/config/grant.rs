@@ -1,5 +1,6 @@
 //! What a limit allows each key: the fields `rate`, `quota`, `concurrency` and `unlimited`, and those of its tiers.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use palisade_sdk::config::{FromConfig, Node, Object, Rate};
@@ -9,7 +10,7 @@ use super::cost::MOST_COUNTED;
 use crate::calendar::Unit;
 use crate::gcra::{Gcra, Unfit};
 use crate::headers::Shown;
-use crate::key;
+use crate::key::{self, Beginning};
 use crate::policy::Policy;
 
 pub(super) const MOST_TIERS: usize = 64;
@@ -28,6 +29,8 @@ pub(crate) struct Grant {
     /// What all its keys begin with: the names of the limit and the tier, and the policy, so that a limit that changes begins
     /// anew and one that stays as it is keeps its state.
     pub(crate) identity: Vec<u8>,
+    /// That, hashed when it is needed for the first time.
+    pub(crate) beginning: OnceCell<Beginning>,
 }
 
 /// Grants by the value of a selector.
@@ -57,15 +60,6 @@ pub(super) struct Grants<'a> {
     pub(super) tier: Option<&'a str>,
     /// Whether its keys can be charged for more than they have.
     pub(super) debt: bool,
-}
-
-// === impl Grant ===
-
-impl Grant {
-    /// The furthest in the future that the time in a slot of this grant can lie.
-    pub(super) fn horizon(&self) -> u64 {
-        self.policy.horizon()
-    }
 }
 
 // === impl Grants ===
@@ -157,7 +151,8 @@ impl Grants<'_> {
     }
 
     fn of(self, policy: Policy, shown: Shown) -> Grant {
-        Grant { policy, shown, identity: key::identity(self.name, self.tier, Some(&policy)) }
+        let identity = key::identity(self.name, self.tier, Some(&policy));
+        Grant { policy, shown, identity, beginning: OnceCell::new() }
     }
 }
 

@@ -1,19 +1,23 @@
 //! One limit of the configuration.
 
-use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Percent};
-use palisade_sdk::matching::{Matcher, Selector};
+use palisade_sdk::config::{FromConfig, Node, Object, Percent, Reader};
+use palisade_sdk::matching::{Matcher, Selection, Selector};
 
 use super::at_most;
 use super::cost::Cost;
-use super::grant::{Grant, Grants, Tiers};
-use crate::global::RlsConfig;
+use super::grant::{FailureMode, Grant, Grants, Tiers};
 use crate::key;
 use crate::policy::Policy;
+use crate::rls::RlsConfig;
 
 /// The parts of a key.
 pub(super) const MOST_PARTS: usize = 16;
 
 pub(super) const MOST_IN_BATCH: u64 = 1_000_000;
+
+/// What is wrong with a field that is about a limit's own rate.
+const HAVE_NO_RATE: &str =
+    "is for the limit's own \"rate\", which holds with \"failure_mode\": \"local\" alone; leave it out";
 
 /// What is allowed to each of those that a key tells apart.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub(crate) struct Limit {
     pub(crate) grant: Option<Grant>,
     /// The service that is asked, which counts for all Envoys.
     pub(crate) rls: Option<RlsConfig>,
-    /// What the limit's keys begin with where there is no grant.
+    /// What the limit's keys begin with, whatever is granted to them.
     pub(crate) identity: Vec<u8>,
     pub(crate) tiers: Option<Tiers>,
     pub(crate) cost: Cost,
@@ -61,21 +65,11 @@ pub(crate) enum Accuracy {
 // === impl Limit ===
 
 impl Limit {
-    /// The furthest in the future that the time in a slot of this limit can lie.
-    pub(crate) fn horizon(&self) -> u64 {
-        let mut horizon = self.grant.as_ref().map_or(0, Grant::horizon);
-        for (_, grant) in self.tiers.iter().flat_map(|tiers| &tiers.grants) {
-            horizon = horizon.max(grant.as_ref().map_or(0, Grant::horizon));
-        }
-        horizon
-    }
-}
-
-impl FromFields for Limit {
-    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+    /// Reads the fields; `rls` reads the service.
+    pub(super) fn read(object: &mut Object<'_>, rls: Reader<RlsConfig>) -> Option<Self> {
         let name = object.required_with("name", name).unwrap_or_default();
         let cost = object.or("cost", Cost::from_config, Cost::One);
-        let rls: Option<RlsConfig> = object.optional("rls").flatten();
+        let rls = object.optional_with("rls", rls).flatten();
         let grants = Grants { name: &name, tier: None, debt: cost.is_after() };
         let limit = Self {
             matcher: object.or("match", Matcher::from_config, Matcher::default()),
@@ -95,16 +89,31 @@ impl FromFields for Limit {
             None => Some(limit),
         }
     }
-}
 
-impl Limit {
+    /// Whether it is enforced for some keys and not for others.
+    pub(crate) fn is_enforced_in_part(&self) -> bool {
+        self.enforce != Percent::ALL && self.enforce != Percent::ZERO
+    }
+
     /// The field that contradicts another, and why.
     fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         let policy = self.grant.as_ref().map(|grant| &grant.policy);
         let is_concurrency = matches!(policy, Some(Policy::Concurrency { .. }));
         let is_rate = matches!(policy, None | Some(Policy::Rate(_)));
         let is_leased = self.accuracy != Accuracy::Exact;
-        if self.rls.is_some() && self.cost.is_after() {
+        let has_no_rate = self.rls.as_ref().is_some_and(|rls| rls.failure_mode() != FailureMode::Local);
+        if has_no_rate && self.tiers.is_some() {
+            Some(("tiers", HAVE_NO_RATE))
+        } else if has_no_rate && is_leased {
+            Some(("accuracy", HAVE_NO_RATE))
+        } else if has_no_rate && !self.key.is_empty() && !self.is_enforced_in_part() {
+            Some(("key", HAVE_NO_RATE))
+        } else if self.key.is_empty() && self.is_enforced_in_part() {
+            Some((
+                "enforce_percent",
+                "is a part of the keys, not of the requests; add a \"key\", or take \"0%\" or \"100%\"",
+            ))
+        } else if self.rls.is_some() && self.cost.is_after() {
             Some(("cost", "a service is asked before the response; take a cost that the request has"))
         } else if is_concurrency && !matches!(self.cost, Cost::One) {
             Some(("cost", "a request counts as one for \"concurrency\"; leave out \"cost\""))
@@ -174,6 +183,14 @@ fn enforce(object: &mut Object<'_>) -> Percent {
 }
 
 // === impl OnMissing ===
+
+impl OnMissing {
+    /// What becomes of a request in which this part is missing. Who sends it twice does not get out of the limit.
+    pub(crate) fn of(&self, selection: &Selection<'_>) -> &Self {
+        const SHARED: &OnMissing = &OnMissing::Literal(String::new());
+        if selection.ambiguous && *self == Self::Skip { SHARED } else { self }
+    }
+}
 
 impl FromConfig for OnMissing {
     fn from_config(node: Node<'_>) -> Option<Self> {

@@ -10,14 +10,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::cost::MOST_COUNTED;
 use super::grant::{HIGHEST_BURST, MOST_TIERS, Tiers};
 use super::limit::{MOST_IN_BATCH, MOST_PARTS};
-use super::{Config, Cost, Deny, Exempt, Limit, MOST_LIMITS, OnMissing, SHARDS, SLOTS, Storage};
-use crate::global::RlsConfig;
+use super::{Config, Cost, Deny, Exempt, Limit, LocalConfig, MOST_LIMITS, OnMissing, SHARDS, SLOTS, Storage};
 use crate::headers::Headers;
+use crate::rls::RlsConfig;
 
-/// The configuration of a module without the feature `global`.
-pub struct WithoutGlobal;
-
-/// One of its limits.
+/// A limit of a filter that asks no services.
 struct LocalLimit;
 
 impl JsonSchema for Config {
@@ -30,7 +27,7 @@ impl JsonSchema for Config {
     }
 }
 
-impl JsonSchema for WithoutGlobal {
+impl JsonSchema for LocalConfig {
     fn schema_name() -> Cow<'static, str> {
         "RateLimit".into()
     }

@@ -136,6 +136,7 @@ fn a_whole_config_is_refused_for_one_wrong_limit() {
         (r#""rate": "5/1s", "on_contention": "allow""#, "limits[0].on_contention: is for \"accuracy\": \"lease\""),
         (r#""rate": "5/1s", "accuracy": "lease", "cost": {"response_bytes": "1B"}"#, "limits[0].accuracy: a cost that"),
         (r#""rate": "5/1s", "enforce": false, "enforce_percent": "5%""#, "limits[0].enforce_percent: contradicts"),
+        (r#""rate": "5/1s", "enforce_percent": "5%""#, "limits[0].enforce_percent: is a part of the keys"),
         (r#""rate": "5/1s", "cost": {"header": "x", "default": 0}"#, "limits[0].cost.default: expected at least 1"),
         (r#""rate": "5/1s", "cost": {"response_header": "x", "response_bytes": "1B"}"#, "found both"),
         (r#""rate": "5/1s", "cost": {"response_bytes": "0B"}"#, "expected at least \"1B\""),
@@ -173,6 +174,32 @@ fn names_are_there_once_and_can_stand_everywhere() {
 }
 
 #[test]
+fn beside_a_service_without_a_rate_of_ones_own_nothing_is_said_about_it() {
+    let rls = |mode: &str| {
+        format!(
+            r#""rls": {{"cluster": "rls", "domain": "shop", "failure_mode": "{mode}",
+                "descriptors": [[{{"key": "user", "value": {{"header": "x-user"}}}}]]}}"#
+        )
+    };
+    let own = [
+        ("tiers", r#""tiers": {"by": {"header": "x-tier"}, "rates": {"vip": "9/1s"}}"#),
+        ("accuracy", r#""accuracy": "lease""#),
+        ("key", r#""key": [{"header": "x-user"}]"#),
+    ];
+    for (field, fields) in own {
+        for mode in ["allow", "deny"] {
+            let errors = limit_errors(&format!("{}, {fields}", rls(mode)));
+            assert!(errors.contains(&format!("limits[0].{field}: is for the limit's own \"rate\"")), "{errors}");
+        }
+        limit(&format!(r#"{}, "rate": "5/1s", {fields}"#, rls("local")));
+    }
+    limit(&format!(r#"{}, "key": [{{"header": "x-user"}}], "enforce_percent": "10%""#, rls("allow")));
+    limit(&format!(r#"{}, "enforce_percent": "100%""#, rls("allow")));
+    let errors = limit_errors(&format!(r#"{}, "enforce_percent": "10%""#, rls("allow")));
+    assert!(errors.contains("limits[0].enforce_percent: is a part of the keys"), "{errors}");
+}
+
+#[test]
 fn what_is_around_the_limits_is_checked_as_well() {
     for (fields, expected) in [
         (r#""storage": {"shards": 100}"#, "storage.shards: expected a power of two"),
@@ -196,4 +223,16 @@ fn all_errors_are_told_at_once() {
     for expected in ["limits[0].rate", "limits[1].quota", "storage.shards"] {
         assert!(errors.contains(expected), "{errors}");
     }
+}
+
+#[test]
+fn a_filter_that_asks_no_service_names_the_module_that_does() {
+    let rls = r#"{"cluster": "rls", "domain": "shop", "descriptors": [[{"key": "a", "value": {"method": {}}}]],
+        "failure_mode": "allow"}"#;
+    let with = |rls: &str| format!(r#"{{"limits": [{{"name": "a", {rls}}}]}}"#);
+    let asks = with(&format!(r#""rls": {rls}"#));
+    assert!(config::parse::<Config>(asks.as_bytes()).is_ok());
+    let errors = config::parse::<LocalConfig>(asks.as_bytes()).unwrap_err().to_string();
+    assert_eq!(errors, "limits[0].rls: this module asks no service; load rate_limit_global.wasm");
+    assert!(config::parse::<LocalConfig>(with(r#""rate": "1/1s""#).as_bytes()).is_ok());
 }

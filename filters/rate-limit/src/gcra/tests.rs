@@ -99,22 +99,6 @@ fn a_rate_that_does_not_divide_its_period_is_not_exceeded() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_grants_nothing_and_is_not_waited_for() {
-    let gcra = per_second(5);
-    let (_, tat) = gcra.decide(0, START, 5, 5);
-    let (decision, _) = gcra.decide(tat, START - 10 * SECOND, 1, 1);
-    assert_eq!(
-        (decision.admitted, decision.retry),
-        (false, Some(11 * SECOND)),
-        "a step within the minute is waited for"
-    );
-    let day_before = START - 86_400 * SECOND;
-    let (decision, tat) = gcra.decide(tat, day_before, 1, 1);
-    assert_eq!((decision.admitted, decision.retry), (false, Some(SECOND)), "a large step leaves the bucket empty");
-    assert!(gcra.decide(tat, day_before + SECOND, 1, 1).0.admitted);
-}
-
-#[test]
 fn a_charge_may_lead_into_debt_and_is_worked_off() {
     let gcra = Gcra::new(1, SECOND, 5, true).unwrap();
     let tat = gcra.charge(0, START, 100);
@@ -122,7 +106,7 @@ fn a_charge_may_lead_into_debt_and_is_worked_off() {
     assert_eq!((decision.admitted, decision.remaining, decision.retry), (false, 0, Some(96 * SECOND)));
     assert!(gcra.decide(tat, START + 96 * SECOND, 1, 1).0.admitted);
     let deepest = gcra.charge(tat, START, u64::MAX);
-    assert_eq!(deepest, START + gcra.horizon());
+    assert_eq!(deepest, START + gcra.deepest);
     assert!(!gcra.decide(deepest, START, 1, 0).0.admitted);
 }
 
@@ -131,17 +115,38 @@ fn what_comes_back_is_there_again() {
     let gcra = per_second(5);
     let (_, reached) = gcra.decide(0, START, 3, 3);
     let (_, others) = gcra.decide(reached, START, 2, 2);
-    let tat = gcra.give_back(others, START + 1, 3, reached);
-    assert_eq!(gcra.remaining(tat, START), 3);
+    assert_eq!(others - gcra.refund(START, 3, START, reached, 0), START + 2 * SECOND);
 }
 
 #[test]
 fn what_was_regained_meanwhile_does_not_come_back_again() {
     let gcra = per_second(5);
     let (_, reached) = gcra.decide(0, START, 3, 3);
-    let later = START + 3 * SECOND;
-    let (_, others) = gcra.decide(reached, later, 5, 5);
-    assert_eq!(gcra.give_back(others, later, 3, reached), others);
+    for (seconds, refund) in [(1, 2), (2, 1), (3, 0), (4, 0)] {
+        assert_eq!(gcra.refund(START + seconds * SECOND, 3, START, reached, 0), refund * SECOND);
+    }
+    assert_eq!(gcra.refund(START - 1, 3, START, reached, 0), 0, "the clock was set back");
+}
+
+#[test]
+fn what_others_took_before_is_regained_before() {
+    let gcra = per_second(20);
+    let (_, reached) = gcra.decide(START + 10 * SECOND, START, 3, 3);
+    assert_eq!(gcra.refund(START + 10 * SECOND, 3, START, reached, 0), 3 * SECOND);
+    assert_eq!(gcra.refund(START + 10 * SECOND, 3, START, reached, 9 * SECOND), 0);
+    assert_eq!(gcra.refund(START + SECOND, 3, START, reached, 13 * SECOND), 2 * SECOND, "a second regains no more");
+}
+
+#[test]
+fn units_of_time_are_rounded_up_and_fit_whatever_the_rate() {
+    for gcra in [per_second(5), Gcra::new(1, LONGEST, 1, false).unwrap(), Gcra::new(0, SECOND, 1, false).unwrap()] {
+        assert_eq!(gcra.time(gcra.units(0)), 0);
+        for time in [1, gcra.interval, gcra.tolerance] {
+            let rounded = gcra.time(gcra.units(time));
+            assert!(rounded >= time && rounded - time <= gcra.tolerance >> 26, "{time} {rounded}");
+        }
+        assert!(gcra.time(u32::MAX) >= gcra.tolerance * 32);
+    }
 }
 
 fn steps() -> impl Strategy<Value = Vec<(u64, u64)>> {
@@ -202,26 +207,9 @@ proptest! {
             let (decision, after) = gcra.decide(tat, now, need, take);
             prop_assert!(decision.admitted || after == after.max(now));
             gcra.charge(tat, now, take);
-            prop_assert!(gcra.give_back(tat, now, take, reached) <= tat);
+            prop_assert!(gcra.refund(now, take, tat, reached, need) <= gcra.interval.saturating_mul(take));
+            gcra.time(gcra.units(reached));
             prop_assert!(gcra.remaining(tat, now) <= gcra.burst());
         }
-    }
-
-    #[test]
-    fn a_clock_that_goes_back_and_forth_grants_no_more_than_the_highest_time_seen(
-        steps in prop::collection::vec((-30_000_i64..30_000, 1_u64..4), 1..200),
-    ) {
-        let gcra = per_second(5);
-        let (mut tat, mut admitted, mut now) = (0, 0, START);
-        let mut latest = START;
-        for (step, cost) in steps {
-            // Never more than a minute behind the latest.
-            now = now.saturating_add_signed(step * MILLISECOND as i64).clamp(latest - MINUTE, latest + MINUTE);
-            latest = latest.max(now);
-            let (decision, after) = gcra.decide(tat, now, cost, cost);
-            tat = after;
-            admitted += if decision.admitted { cost } else { 0 };
-        }
-        prop_assert!(admitted * SECOND <= 5 * SECOND + (latest - START) + MINUTE);
     }
 }

@@ -1,7 +1,5 @@
 //! Ruling: what the limits say about a request.
 
-use palisade_sdk::config::Percent;
-
 use crate::config::{Cost, Grant, Limit};
 use crate::decision::Decision;
 use crate::headers::{Shown, Standing};
@@ -46,8 +44,8 @@ pub enum Held<'l> {
     Nothing,
     /// This, in a shard.
     Taken(&'l Policy, u32, Taken),
-    /// So many tokens of a key that this worker leases.
-    Leased(u64, u64),
+    /// Tokens that this worker had leased, of a shard.
+    Leased(&'l Policy, u32, Taken),
 }
 
 /// What follows from a limit's decision.
@@ -147,14 +145,15 @@ impl<'l> Report<'l> {
         product(self.decision.remaining, other.capacity) < product(other.decision.remaining, self.capacity)
     }
 
-    pub(super) fn without_key(limit: &'l Limit, grant: &'l Grant) -> Self {
+    pub(super) fn without_key(limit: &'l Limit, grant: Option<&'l Grant>, enforced: bool) -> Self {
         let decision = Decision { admitted: false, remaining: 0, reset: 0, retry: None };
-        let verdict = match limit.enforce == Percent::ZERO {
-            true => Verdict::Shadow(Reason::NoKey),
-            false => Verdict::Refused(Reason::NoKey),
+        let verdict = match enforced {
+            true => Verdict::Refused(Reason::NoKey),
+            false => Verdict::Shadow(Reason::NoKey),
         };
-        let capacity = grant.policy.capacity();
-        Self { limit, shown: Some(grant.shown), capacity, decision, verdict, held: Held::Nothing }
+        let capacity = grant.map_or(1, |grant| grant.policy.capacity());
+        let shown = grant.map(|grant| grant.shown);
+        Self { limit, shown, capacity, decision, verdict, held: Held::Nothing }
     }
 }
 

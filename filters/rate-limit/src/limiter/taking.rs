@@ -2,8 +2,8 @@
 
 use crate::config::{Accuracy, Grant, Limit};
 use crate::decision::Decision;
-use crate::lease::Lease;
-use crate::policy::{Answer, Demand, Policy};
+use crate::lease::{Lease, Leases};
+use crate::policy::{Answer, Demand, Policy, Taken};
 use crate::store::{Ask, Outcome, Place, Shards};
 
 use super::{Held, Limiter, Reason, Report, Ruling, Verdict};
@@ -36,19 +36,23 @@ impl Limiter {
     pub(super) fn take<'l, S: Shards>(
         &self,
         shards: &S,
-        clock: impl FnOnce() -> Result<u64, S::Error>,
         mut applied: Vec<Applied<'l>>,
         ruling: &mut Ruling<'l>,
     ) -> Result<(), S::Error> {
         if ruling.is_refused() || applied.is_empty() {
             return Ok(());
         }
-        let now = self.clock.at(clock()?);
-        for applied in &mut applied {
-            applied.known = self.known(applied, now);
-            if !self.leases_to(applied, now) {
-                applied.demand.spare = 0;
+        let host = shards.now()?;
+        let now = self.now(host);
+        let mut rest = applied.as_mut_slice();
+        while let Some((last, before)) = rest.split_last_mut() {
+            last.known = self.known(last, now);
+            let own = last.place.names.own;
+            let is_taken = |other: &Applied<'_>| other.demand.spare > 0 && Leases::collide(other.place.names.own, own);
+            if before.iter().any(is_taken) || last.demand.spare > 0 && !self.leases.has_place(own, now) {
+                last.demand.spare = 0;
             }
+            rest = before;
         }
         let known_refused = |applied: &Applied<'_>| applied.enforced && matches!(applied.known, Known::Refused(_));
         let unknown: Vec<_> = match applied.iter().any(known_refused) {
@@ -57,7 +61,7 @@ impl Limiter {
         };
         let (answers, contended) = match unknown.is_empty() {
             true => (Vec::new(), false),
-            false => match self.store.ask(shards, now, &unknown)? {
+            false => match self.store.ask(shards, host, &unknown)? {
                 Outcome::Answered(answers) => (answers, false),
                 Outcome::Contended => (Vec::new(), true),
             },
@@ -86,12 +90,7 @@ impl Limiter {
                 (false, true) => Verdict::Refused(reason),
                 (false, false) => Verdict::Shadow(reason),
             };
-            let held = match applied.limit.accuracy {
-                Accuracy::Exact => answer.map_or(Held::Nothing, |answer| {
-                    Held::Taken(&applied.grant.policy, applied.place.shard, answer.taken)
-                }),
-                Accuracy::Lease { .. } => self.keep_lease(applied, answer, refused, now),
-            };
+            let held = self.hold(applied, answer, refused, now);
             ruling.reports.push(applied.report(decision, verdict, held));
         }
         if refused {
@@ -100,25 +99,21 @@ impl Limiter {
         Ok(())
     }
 
-    /// Whether tokens that are taken ahead have a place.
-    fn leases_to(&self, applied: &Applied<'_>, now: u64) -> bool {
-        applied.demand.spare > 0 && self.leases.has_place(applied.place.fingerprint, now)
-    }
-
     /// What this worker can say about a leased limit by itself.
     fn known(&self, applied: &Applied<'_>, now: u64) -> Known {
         let (Accuracy::Lease { .. }, Policy::Rate(gcra)) = (applied.limit.accuracy, &applied.grant.policy) else {
             return Known::Nothing;
         };
-        let lease = self.leases.of(applied.place.fingerprint);
+        let lease = self.leases.of(applied.place.names.own);
         let need = applied.demand.need;
-        if lease.tokens >= need {
+        let left = lease.tokens.amount;
+        if left >= need {
             return Known::Tokens(lease);
         }
-        match lease.refusal(need, now, gcra.horizon()) {
+        match lease.refusal(need, now) {
             Some(until) => Known::Refused(Decision {
                 admitted: false,
-                remaining: gcra.remaining(lease.tat, now).saturating_add(lease.tokens).min(need.saturating_sub(1)),
+                remaining: gcra.remaining(lease.tat, now).saturating_add(left).min(need.saturating_sub(1)),
                 reset: lease.tat.saturating_sub(now),
                 retry: Some(until.saturating_sub(now)),
             }),
@@ -126,29 +121,39 @@ impl Limiter {
         }
     }
 
-    /// Keeps what was taken ahead and what is known about refusals, and spends what an admitted request takes.
-    fn keep_lease<'l>(&self, applied: &Applied<'l>, answer: Option<Answer>, refused: bool, now: u64) -> Held<'l> {
-        let Applied { place, demand, .. } = applied;
-        let lease = match (applied.known, answer) {
-            (Known::Tokens(lease), _) if !refused => lease,
-            (Known::Nothing, Some(answer)) if !answer.decision.admitted => {
-                if let Some(retry) = answer.decision.retry {
-                    let refused = Some((demand.need, now.saturating_add(retry)));
-                    let tat = now.saturating_add(answer.decision.reset);
-                    self.leases.keep(Lease { refused, tat, ..self.leases.of(place.fingerprint) }, now);
-                }
-                return Held::Nothing;
-            }
-            // Those who share a budget lease nothing of it.
-            (Known::Nothing, Some(answer)) if answer.taken.fingerprint == place.fingerprint => {
-                let lease = self.leases.of(place.fingerprint);
-                let tokens = lease.tokens.saturating_add(answer.taken.amount);
-                Lease { tokens, tat: answer.taken.until, refused: None, ..lease }
-            }
-            _ => return Held::Nothing,
+    /// What was taken for a request. Keeps what was taken ahead, and what is known about refusals.
+    fn hold<'l>(&self, applied: &Applied<'l>, answer: Option<Answer>, refused: bool, now: u64) -> Held<'l> {
+        let Applied { grant, place, demand, limit, .. } = applied;
+        let lease = match applied.known {
+            Known::Tokens(lease) => lease,
+            _ => self.leases.of(place.names.own),
         };
-        self.leases.keep(Lease { tokens: lease.tokens.saturating_sub(demand.take), ..lease }, now);
-        Held::Leased(place.fingerprint, demand.take)
+        match (applied.known, answer) {
+            (Known::Tokens(_), _) if !refused => {
+                let amount = lease.tokens.amount.saturating_sub(demand.take);
+                self.leases.keep(Lease { tokens: Taken { amount, ..lease.tokens }, ..lease }, now);
+                Held::Leased(&grant.policy, place.shard, Taken { amount: demand.take, ..lease.tokens })
+            }
+            (Known::Nothing, Some(Answer { decision, .. })) if !decision.admitted => {
+                if let (Accuracy::Lease { .. }, Some(retry)) = (limit.accuracy, decision.retry) {
+                    let tat = now.saturating_add(decision.reset);
+                    let refused_until = now.saturating_add(retry);
+                    self.leases.keep(Lease { refused: demand.need, refused_until, tat, ..lease }, now);
+                }
+                Held::Nothing
+            }
+            (Known::Nothing, Some(Answer { taken, .. })) if taken.amount > demand.take => {
+                // What was left is spent first: it was taken before, and does not come back.
+                let left = lease.tokens.amount;
+                let amount = left.saturating_add(taken.amount).saturating_sub(demand.take);
+                let tokens = Taken { amount, ..taken };
+                self.leases.keep(Lease { tokens, tat: taken.until, ..Lease::default() }, now);
+                let amount = demand.take.saturating_sub(left);
+                Held::Taken(&grant.policy, place.shard, Taken { amount, ..taken })
+            }
+            (Known::Nothing, Some(Answer { taken, .. })) => Held::Taken(&grant.policy, place.shard, taken),
+            _ => Held::Nothing,
+        }
     }
 }
 
@@ -171,7 +176,7 @@ impl<'l> Applied<'l> {
 
     /// The decision where the tokens are here.
     fn by_tokens(&self, lease: &Lease, now: u64) -> Decision {
-        let left = lease.tokens.saturating_sub(self.demand.take);
+        let left = lease.tokens.amount.saturating_sub(self.demand.take);
         let remaining = match &self.grant.policy {
             Policy::Rate(gcra) => gcra.remaining(lease.tat, now).saturating_add(left).min(gcra.burst()),
             _ => left,

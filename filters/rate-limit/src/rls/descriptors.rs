@@ -46,11 +46,11 @@ pub(crate) fn question<A: Attributes>(
         for Entry { key, value } in entries {
             let selection = value.select(request)?;
             seen.ambiguous |= selection.ambiguous;
-            match (&selection.value, on_missing) {
-                (Some(value), _) => put_entry(&mut descriptor, key, &text(value)),
-                (None, missing) => {
+            match &selection.value {
+                Some(value) => put_entry(&mut descriptor, key, &text(value)),
+                None => {
                     seen.missing_key = true;
-                    match missing {
+                    match on_missing.of(&selection) {
                         OnMissing::Skip => continue 'descriptors,
                         OnMissing::Deny => return Ok(Asked::Missing),
                         OnMissing::Literal(value) => put_entry(&mut descriptor, key, value),

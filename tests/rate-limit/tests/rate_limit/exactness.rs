@@ -44,7 +44,7 @@ fn four_workers_together_admit_what_the_limit_says_and_not_one_more() {
     let seen = load(mesh.addr(), CONNECTIONS, &by("alice"), &|| now() >= end);
     LIMIT.assert_not_exceeded(&seen, 0.0);
     // Who lost against the other workers too often is refused as well, and counted.
-    if mesh.counters("contention") == 0 {
+    if mesh.counters("contended") == 0 {
         LIMIT.assert_no_needless_refusal(&seen);
     }
     let admitted = seen.iter().filter(|seen| seen.is_admitted()).count();

@@ -19,7 +19,7 @@ use crate::limitador::Limitador;
 use crate::mesh::{Mesh, Setup, by};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+pub(crate) const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 
 /// A limit on users, with these fields of the limit and of `rls`. The deadline is one that a busy machine keeps.
 pub(crate) fn limit(fields: &Value, rls: &Value) -> Value {
@@ -150,11 +150,11 @@ fn bytes_that_are_no_text_and_values_without_end_are_asked_about_as_text() {
 /// Catches a client that goes uncounted because it says nothing, or says it twice.
 #[test]
 fn a_missing_value_is_what_on_missing_says() {
-    for (on_missing, status, asked) in [
-        (None, 200, Some("")),
-        (Some(json!({"literal": "nobody"})), 200, Some("nobody")),
-        (Some(json!("skip")), 200, None),
-        (Some(json!("deny")), 429, None),
+    for (on_missing, status, asked, asked_of_two) in [
+        (None, 200, Some(""), Some("")),
+        (Some(json!({"literal": "nobody"})), 200, Some("nobody"), Some("nobody")),
+        (Some(json!("skip")), 200, None, Some("")),
+        (Some(json!("deny")), 429, None, None),
     ] {
         let mut fields = json!({});
         if let Some(on_missing) = &on_missing {
@@ -162,7 +162,7 @@ fn a_missing_value_is_what_on_missing_says() {
         }
         let mut scripted = Scripted::start(&fields, &json!({}));
         scripted.answers(&response(Code::Ok));
-        for request in [Request::get("/"), by("alice").header("x-user", "bob")] {
+        for (request, asked) in [(Request::get("/"), asked), (by("alice").header("x-user", "bob"), asked_of_two)] {
             assert_eq!(scripted.mesh.get(&request).status, status, "{on_missing:?}");
             let questions = scripted.asked();
             let values: Vec<_> = questions.iter().map(|asked| descriptors(asked)[0][0].1).collect();

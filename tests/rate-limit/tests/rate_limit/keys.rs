@@ -94,11 +94,7 @@ fn a_key_of_a_mebibyte_is_a_key_like_any_other() {
 fn parts_cannot_be_shifted_into_each_other() {
     let key = json!([{"header": "x-a"}, {"header": "x-b"}]);
     let mut mesh = Mesh::with(&json!({"limits": [{"name": "pair", "key": key, "rate": "1/1d"}]}));
-    for (a, b) in [("a|b", "c"), ("a", "b|c"), ("a|b|c", ""), ("", "a|b|c"), ("a\u{1}b", "c"), ("ab", "c"), ("a", "bc")]
-    {
-        if a.contains('\u{1}') {
-            continue;
-        }
+    for (a, b) in [("a|b", "c"), ("a", "b|c"), ("a|b|c", ""), ("", "a|b|c"), ("ab", "c"), ("a", "bc")] {
         let request = Request::get("/").header("x-a", a).header("x-b", b);
         assert_eq!([(); 2].map(|()| mesh.get(&request).status), [200, 429], "{a:?}, {b:?}");
     }

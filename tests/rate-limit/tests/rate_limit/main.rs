@@ -9,6 +9,8 @@
     clippy::string_slice
 )]
 
+mod calls;
+mod charges;
 mod client_ip;
 mod concurrency;
 mod configurations;
@@ -19,5 +21,7 @@ mod keys;
 mod limitador;
 mod mesh;
 mod outages;
+mod parts;
+mod shadow;
 mod times;
 mod updates;

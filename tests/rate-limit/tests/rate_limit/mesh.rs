@@ -22,7 +22,10 @@ pub(crate) struct Setup {
     configuration: Value,
     workers: usize,
     rls: Option<SocketAddr>,
+    upstream: Option<SocketAddr>,
     manager: Value,
+    before: Vec<Value>,
+    traced: bool,
 }
 
 // === impl Mesh ===
@@ -53,6 +56,11 @@ impl Mesh {
 
     /// What the filter counts of this name, whatever the labels.
     pub(crate) fn counters(&self, name: &str) -> u64 {
+        const README: &str = include_str!("../../../../filters/rate-limit/README.md");
+
+        // What has not happened yet is no metric of Envoy's.
+        let is_known = [format!("\n| `{name}`"), format!("\n| `{name}{{")].iter().any(|row| README.contains(row));
+        assert!(is_known, "no metric has the name {name}");
         self.envoy.stats(&format!("wasmcustom.palisade.rate_limit.{name}")).unwrap().values().sum()
     }
 
@@ -75,12 +83,20 @@ impl Mesh {
 
 impl Setup {
     pub(crate) fn new(configuration: &Value) -> Self {
-        Self { configuration: as_struct(configuration), workers: 4, rls: None, manager: json!({}) }
+        Self::raw(as_struct(configuration))
     }
 
     /// With the field `configuration` of the plugin as it is.
     pub(crate) fn raw(configuration: Value) -> Self {
-        Self { configuration, workers: 4, rls: None, manager: json!({}) }
+        Self {
+            configuration,
+            workers: 4,
+            rls: None,
+            upstream: None,
+            manager: json!({}),
+            before: Vec::new(),
+            traced: false,
+        }
     }
 
     /// With this many worker threads.
@@ -95,9 +111,32 @@ impl Setup {
         self
     }
 
+    /// With another upstream than the testbed's.
+    pub(crate) fn upstream(mut self, addr: SocketAddr) -> Self {
+        self.upstream = Some(addr);
+        self
+    }
+
+    /// With these fields of the HTTP connection manager.
+    pub(crate) fn manager(mut self, fields: Value) -> Self {
+        self.manager = fields;
+        self
+    }
+
     /// With headers of up to 8 MiB, as much as Envoy can be told to take.
-    pub(crate) fn wide(mut self) -> Self {
-        self.manager["max_request_headers_kb"] = json!(8192);
+    pub(crate) fn wide(self) -> Self {
+        self.manager(json!({"max_request_headers_kb": 8192}))
+    }
+
+    /// With this filter before that of the limits.
+    pub(crate) fn behind(mut self, filter: Value) -> Self {
+        self.before.push(filter);
+        self
+    }
+
+    /// With all calls between Envoy and the module in Envoy's log.
+    pub(crate) fn traced(mut self) -> Self {
+        self.traced = true;
         self
     }
 
@@ -122,14 +161,16 @@ impl Setup {
             false => ("rate-limit.local.yaml", "dist/modules/rate_limit.wasm"),
         };
         let builder = Envoy::pinned(config)?
-            .cluster("upstream", upstream.addr())?
+            .cluster("upstream", self.upstream.unwrap_or(upstream.addr()))?
             .edit(|bootstrap| {
                 bootstrap["static_resources"]["listeners"][0]["connection_balance_config"] =
                     json!({"exact_balance": {}});
                 let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
                 let manager = bootstrap.pointer_mut(manager).and_then(Value::as_object_mut);
-                let changes = self.manager.as_object().cloned().unwrap_or_default();
-                manager.context("the first filter is no HTTP connection manager")?.extend(changes);
+                let manager = manager.context("the first filter is no HTTP connection manager")?;
+                manager.extend(self.manager.as_object().cloned().unwrap_or_default());
+                let filters = manager["http_filters"].as_array_mut().context("no HTTP filters")?;
+                filters.splice(0..0, self.before);
                 edit_plugin(bootstrap, |plugin| {
                     let module = checkout::root().unwrap_or_default().join(module);
                     plugin["vm_config"]["code"] = json!({"local": {"filename": module}});
@@ -138,6 +179,7 @@ impl Setup {
             })?
             .concurrency(self.workers)
             .dynamic_listeners();
+        let builder = if self.traced { builder.log_level("wasm", "trace") } else { builder };
         builder.edit(|bootstrap| {
             let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("no static clusters")?;
             clusters.retain(|cluster| cluster["name"] != "rls");
