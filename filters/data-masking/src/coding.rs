@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::detectors::traits::Traits;
+
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
@@ -11,6 +13,8 @@ pub enum Coding {
     Json,
     /// In a form or a query: `%20` and `+`.
     Form,
+    /// In a path, a cookie or the name of a file: `%20`.
+    Percent,
 }
 
 /// What a value means, and where in the message each part of it stands.
@@ -45,26 +49,22 @@ impl Coding {
     /// What is written in `written`; `at_end` says that nothing follows.
     #[must_use]
     pub fn decode(self, written: &[u8], at_end: bool) -> Decoded<'_> {
-        let mark: fn(&u8) -> bool = match self {
-            Self::Plain => |_| false,
-            Self::Json => |byte| *byte == b'\\',
-            Self::Form => |byte| matches!(byte, b'%' | b'+'),
-        };
-        let Some(first) = written.iter().position(mark) else {
+        let Some(first) = self.next_escape(written) else {
             return Decoded { text: Cow::Borrowed(written), len: written.len(), escapes: Vec::new() };
         };
-        let mut text = written.get(..first).unwrap_or_default().to_vec();
+        let mut text = Vec::with_capacity(written.len());
+        text.extend_from_slice(written.get(..first).unwrap_or_default());
         let mut escapes = Vec::new();
         let mut at = first;
         while let Some(rest) = written.get(at..).filter(|rest| !rest.is_empty()) {
-            if !rest.first().is_some_and(mark) {
-                let len = rest.iter().position(mark).unwrap_or(rest.len());
+            let len = self.next_escape(rest).unwrap_or(rest.len());
+            if len > 0 {
                 text.extend_from_slice(rest.get(..len).unwrap_or(rest));
                 at = at.saturating_add(len);
                 continue;
             }
             let (meaning, len) = match self {
-                Self::Form => form_escape(rest),
+                Self::Form | Self::Percent => form_escape(rest),
                 Self::Plain | Self::Json => json_escape(rest),
             };
             let text_start = text.len();
@@ -81,6 +81,31 @@ impl Coding {
         Decoded { text: Cow::Owned(text), len: at, escapes }
     }
 
+    fn next_escape(self, written: &[u8]) -> Option<usize> {
+        match self {
+            Self::Plain => None,
+            Self::Json => next_backslash(written),
+            Self::Form => written.iter().position(|byte| matches!(byte, b'%' | b'+')),
+            Self::Percent => written.iter().position(|byte| *byte == b'%'),
+        }
+    }
+
+    /// `text` as it is to be written.
+    #[must_use]
+    pub fn encoded(self, text: Vec<u8>) -> Vec<u8> {
+        let is_written = match self {
+            Self::Plain => true,
+            Self::Json => Traits::of_plain(&text).1 == text.len(),
+            Self::Form | Self::Percent => false,
+        };
+        if is_written {
+            return text;
+        }
+        let mut written = Vec::with_capacity(text.len());
+        self.encode(&text, &mut written);
+        written
+    }
+
     /// Appends `text` as it is to be written.
     pub fn encode(self, text: &[u8], out: &mut Vec<u8>) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -89,7 +114,7 @@ impl Coding {
             match (self, *byte) {
                 (Self::Json, b'"' | b'\\') => out.extend([b'\\', *byte]),
                 (Self::Json, 0..=0x1f) => out.extend([b'\\', b'u', b'0', b'0', digit(*byte >> 4), digit(*byte)]),
-                (Self::Form, byte) if !(byte.is_ascii_alphanumeric() || b"-._~*@:".contains(&byte)) => {
+                (Self::Form | Self::Percent, byte) if !(byte.is_ascii_alphanumeric() || b"-._~*@:".contains(&byte)) => {
                     out.extend([b'%', digit(byte >> 4), digit(byte)]);
                 }
                 (_, byte) => out.push(byte),
@@ -123,6 +148,18 @@ impl Decoded<'_> {
     }
 }
 
+fn next_backslash(text: &[u8]) -> Option<usize> {
+    let mut at = 0usize;
+    loop {
+        let (_, len) = Traits::of_plain(text.get(at..)?);
+        at = at.saturating_add(len);
+        match text.get(at)? {
+            b'\\' => return Some(at),
+            _ => at = at.saturating_add(1),
+        }
+    }
+}
+
 /// The escape at the front of a text that begins with `\`, and its length.
 fn json_escape(text: &[u8]) -> (Meaning, usize) {
     let meaning = match text.get(1) {
@@ -134,7 +171,8 @@ fn json_escape(text: &[u8]) -> (Meaning, usize) {
         Some(b'f') => Meaning::Byte(12),
         Some(b'u') => return unicode_escape(text),
         Some(byte @ (b'"' | b'\\' | b'/')) => Meaning::Byte(*byte),
-        Some(_) => Meaning::None,
+        // What follows is no part of it: a match may begin there.
+        Some(_) => return (Meaning::None, 1),
     };
     (meaning, 2)
 }
@@ -143,7 +181,7 @@ fn json_escape(text: &[u8]) -> (Meaning, usize) {
 fn unicode_escape(text: &[u8]) -> (Meaning, usize) {
     const HALF: usize = 6;
     let Some(digits) = text.get(2..HALF) else { return (Meaning::Incomplete, text.len()) };
-    let Some(first) = hex(digits) else { return (Meaning::None, 2) };
+    let Some(first) = hex(digits) else { return (Meaning::None, 1) };
     if !(0xd800..0xdc00).contains(&first) {
         return (Meaning::Char(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)), HALF);
     }
@@ -199,6 +237,7 @@ mod tests {
             "\u{fffd} \u{fffd} \u{fffd}x \\uzzzz \\q"
         );
         assert_eq!(decoded(Coding::Form, "a+b%20c%2Bd%zz%C3%BC%4"), "a b c+d%zzü%4");
+        assert_eq!(decoded(Coding::Percent, "a+b%20c%2Bd%zz"), "a+b c+d%zz");
         assert_eq!(decoded(Coding::Plain, r"\u0034+%20"), r"\u0034+%20");
     }
 
@@ -224,7 +263,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded_again(text in prop::collection::vec(any::<u8>(), 0..40)) {
-            for coding in [Coding::Plain, Coding::Json, Coding::Form] {
+            for coding in [Coding::Plain, Coding::Json, Coding::Form, Coding::Percent] {
                 let mut written = Vec::new();
                 coding.encode(&text, &mut written);
                 let decoded = coding.decode(&written, true);

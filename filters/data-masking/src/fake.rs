@@ -20,6 +20,7 @@ pub(crate) fn policy(fields: Vec<(&str, Action)>, detecting: Vec<(&str, Action)>
             .into_iter()
             .map(|(path, action)| Field { path: Path::parse(path).unwrap(), entry: entry("field", action) })
             .collect(),
+        messages: Vec::new(),
         excluded: Vec::new(),
         keys: false,
     }

@@ -1,21 +1,32 @@
 //! The filter: asks the host for messages, and puts what is masked in their place.
 
 use palisade_sdk::config::{ConfigErrors, Outcome};
-use palisade_sdk::exchange::{Body, ReadOnly, Rewrite, Side};
+use palisade_sdk::exchange::{Body, Head, ReadOnly, RequestSide, ResponseSide, Rewrite, Side, Trailers};
 use palisade_sdk::matching::RequestView;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, HeaderMap, OnFailure, Phases, Plugin, Reply, Request, Response, labels, phases,
+    Counter, Exchange, Filter, HeaderError, HeaderMap, OnFailure, Phases, Plugin, Reply, Request, Response, labels,
+    phases,
 };
 
-use crate::body::stream::Stream;
-use crate::config::{Config, Encodings, Masking, Otherwise};
+use crate::body::stream::{self, Stream};
+use crate::config::{Config, Directions, Encodings, Masking, Otherwise};
 use crate::headers::{self, Lines};
 use crate::masking::{Options, Stop, Tally};
+use crate::parts::Looker;
 use crate::reading::{self, Reading};
 
 /// The name in metrics and in route metadata.
 const NAME: &str = "data_masking";
+
+/// The filter state that has the path and query of a request for access logs.
+const MASKED_PATH: &str = "masked_path";
+
+/// What begins the names of filter states that have headers for access logs.
+const MASKED_HEADER: &str = "masked_header.";
+
+/// What stands in an access log for a value that must not pass.
+const BLOCKED: &[u8] = b"[blocked]";
 
 /// The data masking filter.
 pub struct DataMasking {
@@ -40,6 +51,18 @@ struct Client {
     /// And nothing else.
     asks_for_headers: bool,
     takes_trailers: bool,
+}
+
+/// What follows the headers of a message.
+enum Next {
+    /// No HTTP.
+    Tunnel,
+    /// Nothing that is looked at.
+    Nothing,
+    /// A body that passes, and trailers.
+    Trailers,
+    /// A body that is masked, and trailers.
+    Body(Box<Stream>),
 }
 
 impl Filter for DataMasking {
@@ -73,138 +96,157 @@ impl Filter for DataMasking {
             Outcome::Default if choice.ambiguous => return Err(self.refuse(Place::Request, 400, "ambiguous")),
             Outcome::Default => return Ok(()),
         };
-        if reading::is_tunnel(&snapshot.headers) {
-            self.passed.increment([Place::Request.name(), "tunnel"]);
-            return Ok(());
-        }
         let client = Client {
             asks_for_headers: snapshot.headers.all(":method").any(|method| method == b"HEAD"),
             takes_trailers: reading::takes_trailers(&snapshot.headers),
         };
-        if masking.directions.response && !self.options.report_only {
-            self.ask_for_what_can_be_read(&mut request, &snapshot.headers)?;
-        }
-        let response = if masking.directions.request {
-            self.request(masking, request, &snapshot.headers).await?
-        } else {
-            request.response().await
+        let response = match self.begin(masking, &mut request, &snapshot.headers)? {
+            Next::Tunnel => return Ok(()),
+            Next::Nothing => request.response().await,
+            Next::Trailers => self.request_trailers(masking, request.into_body(), false).await?,
+            Next::Body(stream) if self.options.report_only => {
+                let mut body = request.into_body();
+                self.report(masking, Place::Request, &mut body, stream).await?;
+                body.response().await
+            }
+            Next::Body(stream) => {
+                let mut body = request.rewrite_body()?;
+                self.mask(masking, Place::Request, &mut body, stream).await?;
+                self.request_trailers(masking, body, true).await?
+            }
         };
         if masking.directions.response { self.response(masking, response, client).await } else { Ok(()) }
     }
 }
 
 impl DataMasking {
+    /// Masks the headers of a request, and has the upstream answer in a way that can be read.
+    fn begin(&self, masking: &Masking, request: &mut Request<Self>, headers: &HeaderMap) -> Result<Next, Reply> {
+        self.url(masking, request, headers)?;
+        self.logged(masking, request, headers)?;
+        if reading::is_tunnel(headers) {
+            self.passed.increment([Place::Request.name(), "tunnel"]);
+            return Ok(Next::Tunnel);
+        }
+        let (mut lines, next) = match masking.directions.request {
+            true => self.head(masking, Place::Request, headers, request.ends_message(), false)?,
+            false => (Lines::new(), Next::Nothing),
+        };
+        if masking.directions.response && !self.options.report_only {
+            self.ask_for_what_can_be_read(headers, &mut lines);
+        }
+        write(request, &lines)?;
+        Ok(next)
+    }
+
+    /// What is to be written anew of the headers of a message, and what follows them.
+    fn head(
+        &self,
+        masking: &Masking,
+        place: Place,
+        headers: &HeaderMap,
+        is_all: bool,
+        takes_trailers: bool,
+    ) -> Result<(Lines, Next), Reply> {
+        let mut lines = self.lines(masking, place, headers)?;
+        if is_all {
+            return Ok((lines, Next::Nothing));
+        }
+        let Config { bodies, .. } = &self.config;
+        let reading = match place {
+            Place::Response if reading::is_upgraded(headers) => Reading::Pass("tunnel"),
+            Place::Response if reading::is_partial(headers) => match bodies.on_partial {
+                Otherwise::Fail => Reading::Fail("partial"),
+                Otherwise::Pass => Reading::Pass("partial"),
+            },
+            _ => Reading::of(headers, bodies, &masking.policy, takes_trailers),
+        };
+        let next = match reading {
+            Reading::Fail(reason) if !self.options.report_only => {
+                return Err(self.refuse(place, place.unreadable(), reason));
+            }
+            Reading::Fail(reason) | Reading::Pass(reason) => {
+                self.passed.increment([place.name(), reason]);
+                Next::Trailers
+            }
+            Reading::Mask(stream) => {
+                if !self.options.report_only {
+                    headers::correct(headers, &mut lines);
+                }
+                Next::Body(stream)
+            }
+        };
+        Ok((lines, next))
+    }
+
+    /// Masks the path and query, for the upstream or for access logs.
+    fn url(&self, masking: &Masking, request: &mut Request<Self>, headers: &HeaderMap) -> Result<(), Reply> {
+        let Some((url, path)) = masking.url.as_ref().zip(headers.all(":path").next()) else { return Ok(()) };
+        let mut tally = Tally::default();
+        let masked = self.looker(masking, &mut tally).path(url, path);
+        self.count(masking, Place::Request, &mut tally);
+        if !url.is_for_upstream {
+            return self.publish(request, MASKED_PATH, masked.map(|masked| masked.unwrap_or_else(|| path.to_vec())));
+        }
+        if let Some(masked) = masked.map_err(|stop| self.stop(Place::Request, stop))? {
+            self.header_hits.increment(["path", Place::Request.name()]);
+            request.set_header(":path", masked)?;
+        }
+        Ok(())
+    }
+
+    /// Masks headers of the request for access logs.
+    fn logged(&self, masking: &Masking, request: &Request<Self>, headers: &HeaderMap) -> Result<(), Reply> {
+        let mut tally = Tally::default();
+        let logged = headers::logged(&mut self.looker(masking, &mut tally), headers, &self.config.headers);
+        for (name, masked) in logged {
+            self.publish(request, &[MASKED_HEADER, name].concat(), masked)?;
+        }
+        self.count(masking, Place::Request, &mut tally);
+        Ok(())
+    }
+
+    /// Publishes a value for access logs.
+    fn publish(&self, request: &Request<Self>, name: &str, masked: Result<Vec<u8>, Stop>) -> Result<(), Reply> {
+        if !self.options.report_only {
+            request.handle().set_filter_state(name, masked.as_deref().unwrap_or(BLOCKED))?;
+        }
+        Ok(())
+    }
+
+    fn looker<'a>(&'a self, masking: &'a Masking, tally: &'a mut Tally) -> Looker<'a> {
+        Looker { policy: &masking.policy, options: &self.options, tally }
+    }
+
     /// Has the upstream answer in an encoding that can be read, and in whole.
-    fn ask_for_what_can_be_read(&self, request: &mut Request<Self>, headers: &HeaderMap) -> Result<(), Reply> {
+    fn ask_for_what_can_be_read(&self, headers: &HeaderMap, lines: &mut Lines) {
         let encodings = match self.config.bodies.encodings {
             Encodings::Identity => "identity",
             Encodings::Gzip => "gzip",
         };
         if headers.all("accept-encoding").ne([encodings.as_bytes()]) {
-            request.set_header("accept-encoding", encodings)?;
+            headers::set(lines, "accept-encoding", vec![encodings.as_bytes().to_vec()]);
         }
-        for name in ["range", "if-range"] {
-            if headers.all(name).next().is_some() {
-                request.remove_header(name)?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn request(
-        &self,
-        masking: &Masking,
-        mut request: Request<Self>,
-        headers: &HeaderMap,
-    ) -> Result<Response<Self>, Reply> {
-        let lines = self.lines(masking, Place::Request, headers)?;
-        for (name, values) in &lines {
-            request.remove_header(name)?;
-            for value in values {
-                request.add_header(name, value)?;
-            }
-        }
-        if request.ends_message() {
-            return Ok(request.response().await);
-        }
-        match Reading::of(headers, &self.config.bodies, false) {
-            Reading::Pass(reason) => {
-                self.passed.increment([Place::Request.name(), reason]);
-                Ok(request.response().await)
-            }
-            Reading::Fail(reason) => Err(self.refuse(Place::Request, 415, reason)),
-            Reading::Mask(stream) if self.options.report_only => {
-                let mut body = request.into_body();
-                self.report(masking, Place::Request, &mut body, stream).await?;
-                Ok(body.response().await)
-            }
-            Reading::Mask(stream) => {
-                for name in reading::CHECKSUMS {
-                    if headers.all(name).next().is_some() {
-                        request.remove_header(name)?;
-                    }
-                }
-                if headers.all("content-encoding").next().is_some() {
-                    request.remove_header("content-encoding")?;
-                }
-                let mut body = request.rewrite_body()?;
-                self.mask(masking, Place::Request, &mut body, stream).await?;
-                Ok(body.response().await)
-            }
-        }
+        headers::take(headers, lines, &["range", "if-range"]);
     }
 
     async fn response(&self, masking: &Masking, mut response: Response<Self>, client: Client) -> Result<(), Reply> {
         let headers = response.headers()?;
-        for (name, values) in &self.lines(masking, Place::Response, &headers)? {
-            response.remove_header(name)?;
-            for value in values {
-                response.add_header(name, value)?;
+        let is_all = client.asks_for_headers || response.ends_message();
+        let (lines, next) = self.head(masking, Place::Response, &headers, is_all, client.takes_trailers)?;
+        write(&mut response, &lines)?;
+        match next {
+            Next::Tunnel | Next::Nothing => Ok(()),
+            Next::Trailers => self.response_trailers(masking, response.into_body(), false).await,
+            Next::Body(stream) if self.options.report_only => {
+                self.report(masking, Place::Response, &mut response.into_body(), stream).await
+            }
+            Next::Body(stream) => {
+                let mut body = response.rewrite_body()?;
+                self.mask(masking, Place::Response, &mut body, stream).await?;
+                self.response_trailers(masking, body, true).await
             }
         }
-        if client.asks_for_headers || response.ends_message() {
-            return Ok(());
-        }
-        if reading::is_upgraded(&headers) {
-            self.passed.increment([Place::Response.name(), "tunnel"]);
-            return Ok(());
-        }
-        if reading::is_partial(&headers) {
-            if self.config.bodies.on_partial == Otherwise::Fail && !self.options.report_only {
-                return Err(self.refuse(Place::Response, 502, "partial"));
-            }
-            self.passed.increment([Place::Response.name(), "partial"]);
-            return Ok(());
-        }
-        let stream = match Reading::of(&headers, &self.config.bodies, client.takes_trailers) {
-            Reading::Mask(stream) => stream,
-            Reading::Pass(reason) => {
-                self.passed.increment([Place::Response.name(), reason]);
-                return self.trailers(masking, response.into_body()).await;
-            }
-            Reading::Fail(_) if self.options.report_only => return Ok(()),
-            Reading::Fail(reason) => return Err(self.refuse(Place::Response, 502, reason)),
-        };
-        if self.options.report_only {
-            let mut body = response.into_body();
-            return self.report(masking, Place::Response, &mut body, stream).await;
-        }
-        for name in reading::CHECKSUMS {
-            if headers.all(name).next().is_some() {
-                response.remove_header(name)?;
-            }
-        }
-        for name in ["accept-ranges", "content-encoding"] {
-            if headers.all(name).next().is_some() {
-                response.remove_header(name)?;
-            }
-        }
-        if let Some(etag) = headers.all("etag").next().filter(|etag| !etag.starts_with(b"W/")) {
-            response.set_header("etag", [b"W/", etag].concat())?;
-        }
-        let mut body = response.rewrite_body()?;
-        self.mask(masking, Place::Response, &mut body, stream).await?;
-        self.trailers(masking, body).await
     }
 
     /// Masks a body while it streams by.
@@ -213,40 +255,56 @@ impl DataMasking {
         masking: &Masking,
         place: Place,
         body: &mut Body<Self, S, Rewrite>,
-        mut stream: Stream,
+        mut stream: Box<Stream>,
     ) -> Result<(), Reply> {
-        let mut tally = Tally::default();
         while let Some(mut chunk) = body.chunk().await? {
             let piece = chunk.bytes()?;
             if piece.len() != chunk.len() {
                 return Err(self.refuse(place, 500, "host"));
             }
-            let outcome = stream.piece(&masking.policy, &self.options, &mut tally, &piece, chunk.is_last());
-            self.count(masking, place, &mut tally);
-            match outcome {
-                Ok(outcome) => {
-                    if let Some(replaced) = outcome.replaced {
-                        chunk.replace(&replaced)?;
-                    }
-                    if outcome.keep {
-                        chunk.keep();
-                    }
-                }
-                Err(stop) => {
-                    let given_back = match stop {
-                        Stop::Failed(_) if self.config.bodies.on_error == Otherwise::Pass => stream.give_back(&piece),
-                        _ => None,
-                    };
-                    let Some(given_back) = given_back else { return Err(self.stop(place, stop)) };
-                    if given_back != piece {
-                        chunk.replace(&given_back)?;
-                    }
-                    self.passed.increment([place.name(), "error"]);
-                    return Ok(());
-                }
+            let (outcome, is_given_up) = self.piece(masking, place, &mut stream, &piece, chunk.is_last())?;
+            if let Some(replaced) = outcome.replaced {
+                chunk.replace(&replaced)?;
+            }
+            if is_given_up {
+                return Ok(());
+            }
+            if outcome.keep {
+                chunk.keep();
             }
         }
         stream.end().map_err(|stop| self.stop(place, stop))
+    }
+
+    /// What becomes of a piece of a body, and whether the rest is to pass as it is.
+    fn piece(
+        &self,
+        masking: &Masking,
+        place: Place,
+        stream: &mut Stream,
+        piece: &[u8],
+        is_last: bool,
+    ) -> Result<(stream::Outcome, bool), Reply> {
+        let mut tally = Tally::default();
+        let outcome = stream.piece(&masking.policy, &self.options, &mut tally, piece, is_last);
+        self.count(masking, place, &mut tally);
+        let stop = match outcome {
+            Ok(outcome) => return Ok((outcome, false)),
+            Err(stop) => stop,
+        };
+        let replaced = match stop {
+            Stop::Failed(reason) if self.options.report_only => {
+                self.failures.increment([place.name(), reason]);
+                None
+            }
+            Stop::Failed(_) if self.config.bodies.on_error == Otherwise::Pass => {
+                let Some(given_back) = stream.give_back(piece) else { return Err(self.stop(place, stop)) };
+                self.passed.increment([place.name(), "error"]);
+                (given_back != piece).then_some(given_back)
+            }
+            _ => return Err(self.stop(place, stop)),
+        };
+        Ok((stream::Outcome { replaced, keep: false }, true))
     }
 
     /// Counts what is in a body that passes as it is.
@@ -255,66 +313,105 @@ impl DataMasking {
         masking: &Masking,
         place: Place,
         body: &mut Body<Self, S, ReadOnly>,
-        mut stream: Stream,
+        mut stream: Box<Stream>,
     ) -> Result<(), Reply> {
-        let mut tally = Tally::default();
         while let Some(chunk) = body.chunk().await? {
-            let outcome = stream.piece(&masking.policy, &self.options, &mut tally, &chunk.bytes()?, chunk.is_last());
-            self.count(masking, place, &mut tally);
-            if let Err(Stop::Failed(reason)) = outcome {
-                self.failures.increment([place.name(), reason]);
+            let (_, is_given_up) = self.piece(masking, place, &mut stream, &chunk.bytes()?, chunk.is_last())?;
+            if is_given_up {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn trailers<S: Side, A>(&self, masking: &Masking, body: Body<Self, S, A>) -> Result<(), Reply> {
-        if !self.config.headers.iter().any(|rule| rule.directions.response) {
+    async fn request_trailers<A>(
+        &self,
+        masking: &Masking,
+        body: Body<Self, RequestSide, A>,
+        is_rewritten: bool,
+    ) -> Result<Response<Self>, Reply> {
+        // A request of which nothing is awaited may be answered before it is complete.
+        if !is_rewritten && !self.masks_trailers(Place::Request) {
+            return Ok(body.response().await);
+        }
+        match body.trailers_or_response().await? {
+            Ok(mut trailers) => {
+                self.trailers(masking, Place::Request, &mut trailers, is_rewritten)?;
+                Ok(trailers.response().await)
+            }
+            Err(response) => Ok(response),
+        }
+    }
+
+    async fn response_trailers<A>(
+        &self,
+        masking: &Masking,
+        body: Body<Self, ResponseSide, A>,
+        is_rewritten: bool,
+    ) -> Result<(), Reply> {
+        if !is_rewritten && !self.masks_trailers(Place::Response) {
             return Ok(());
         }
-        if let Some(mut trailers) = body.trailers().await? {
-            for (name, values) in self.lines(masking, Place::Response, &trailers.fields()?)? {
-                trailers.set(&name, values.join(&b", "[..]))?;
+        match body.trailers().await? {
+            Some(mut trailers) => self.trailers(masking, Place::Response, &mut trailers, is_rewritten),
+            None => Ok(()),
+        }
+    }
+
+    fn masks_trailers(&self, place: Place) -> bool {
+        let applies = place.applies();
+        self.config.headers.iter().any(|rule| applies(&rule.directions))
+    }
+
+    /// Masks trailers; those about the exact bytes of a body that is no longer the same go.
+    fn trailers<S: Side>(
+        &self,
+        masking: &Masking,
+        place: Place,
+        trailers: &mut Trailers<Self, S>,
+        is_rewritten: bool,
+    ) -> Result<(), Reply> {
+        let fields = trailers.fields()?;
+        let mut lines = self.lines(masking, place, &fields)?;
+        if is_rewritten {
+            headers::correct(&fields, &mut lines);
+        }
+        for (name, values) in lines {
+            match values.is_empty() {
+                true => trailers.remove(&name)?,
+                false => trailers.set(&name, values.join(&b", "[..]))?,
             }
         }
         Ok(())
     }
 
     /// The headers that are to be written anew.
+    #[inline(never)]
     fn lines(&self, masking: &Masking, place: Place, headers: &HeaderMap) -> Result<Lines, Reply> {
         let mut tally = Tally::default();
-        let mut lines = Lines::new();
-        for rule in &self.config.headers {
-            let applies = match place {
-                Place::Request => rule.directions.request,
-                Place::Response => rule.directions.response,
-            };
-            if !applies {
-                continue;
-            }
-            let values: Vec<_> = headers.all(&rule.name).collect();
-            match headers::masked(rule, &masking.policy, &self.options, &mut tally, &values) {
-                Ok(None) => {}
-                Ok(Some(masked)) => {
-                    self.header_hits.increment([&rule.name, place.name()]);
-                    lines.push((rule.name.clone(), masked));
-                }
-                Err(stop) => return Err(self.stop(place, stop)),
-            }
-        }
+        let Config { headers: rules, cookies, .. } = &self.config;
+        let lines = headers::masked(&mut self.looker(masking, &mut tally), headers, rules, cookies, place.applies());
         self.count(masking, place, &mut tally);
+        let lines = lines.map_err(|stop| self.stop(place, stop))?;
+        for (name, _) in &lines {
+            self.header_hits.increment([name, place.name()]);
+        }
         Ok(lines)
     }
 
+    #[inline(never)]
     fn count(&self, masking: &Masking, place: Place, tally: &mut Tally) {
         for (index, count) in tally.take() {
             if let Some(entry) = masking.policy.entries().nth(index) {
                 self.hits.add([&entry.name, place.name(), entry.action.name()], count);
             }
         }
+        for (name, action, count) in tally.take_reported() {
+            self.hits.add([&name, place.name(), action], count);
+        }
     }
 
+    #[inline(never)]
     fn stop(&self, place: Place, stop: Stop) -> Reply {
         match stop {
             Stop::Blocked(status) => Reply::new(status, "palisade_data_masking_blocked"),
@@ -322,10 +419,26 @@ impl DataMasking {
         }
     }
 
+    #[inline(never)]
     fn refuse(&self, place: Place, status: u16, reason: &'static str) -> Reply {
         self.failures.increment([place.name(), reason]);
         Reply::new(status, ["palisade_data_masking_", reason].concat())
     }
+}
+
+/// Writes headers anew.
+fn write<S: Side>(head: &mut Head<DataMasking, S>, lines: &Lines) -> Result<(), HeaderError> {
+    for (name, values) in lines {
+        if let [value] = values.as_slice() {
+            head.set_header(name, value)?;
+            continue;
+        }
+        head.remove_header(name)?;
+        for value in values {
+            head.add_header(name, value)?;
+        }
+    }
+    Ok(())
 }
 
 // === impl Place ===
@@ -335,6 +448,22 @@ impl Place {
         match self {
             Self::Request => "request",
             Self::Response => "response",
+        }
+    }
+
+    /// Whether what has these directions is in force here.
+    fn applies(self) -> fn(&Directions) -> bool {
+        match self {
+            Self::Request => |directions| directions.request,
+            Self::Response => |directions| directions.response,
+        }
+    }
+
+    /// The status of a message that cannot be read.
+    fn unreadable(self) -> u16 {
+        match self {
+            Self::Request => 415,
+            Self::Response => 502,
         }
     }
 

@@ -17,6 +17,7 @@ mod filter;
 mod headers;
 pub mod json;
 pub mod masking;
+mod parts;
 pub mod path;
 mod reading;
 pub mod scan;

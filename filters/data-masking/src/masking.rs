@@ -15,6 +15,8 @@ pub struct Policy {
     pub detectors: Vec<Entry>,
     /// Values that are named by their paths; the first that leads to a value counts.
     pub fields: Vec<Field>,
+    /// Fields of gRPC messages, which are looked at where there are any.
+    pub messages: Vec<MessageField>,
     /// Values in which nothing is looked for.
     pub excluded: Vec<Path>,
     /// Whether the names of members are searched too.
@@ -53,6 +55,15 @@ pub struct Field {
     pub entry: Entry,
 }
 
+/// A field of a message in Protocol Buffers.
+#[derive(Debug)]
+pub struct MessageField {
+    /// The numbers of the fields that lead to it.
+    pub path: Vec<u32>,
+    /// What is done to it.
+    pub entry: Entry,
+}
+
 /// What becomes of JSON that is none, from the first wrong byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnInvalid {
@@ -83,9 +94,12 @@ pub enum Stop {
     Failed(&'static str),
 }
 
-/// How often each entry was found: the detectors, then the fields.
+/// How often each entry was found: the detectors, then the fields. And what has a name of its own and is only counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(Vec<u32>);
+pub struct Tally(Vec<u32>, Vec<Reported>);
+
+/// What has a name of its own and is only counted: the name, the action, and how often.
+type Reported = (String, &'static str, u32);
 
 /// One piece of a message under a policy.
 pub struct Run<'a> {
@@ -134,10 +148,9 @@ impl Run<'_> {
         let consumed = self.policy.scanner.scan(state, key, &decoded.text, at_end, &mut findings);
         for finding in findings {
             let found = decoded.text.get(finding.start..finding.end).unwrap_or_default();
-            let mut masked = Vec::new();
+            let mut masked = Vec::with_capacity(found.len());
             if self.mask(finding, found, &mut masked)? {
-                let mut written = Vec::new();
-                coding.encode(&masked, &mut written);
+                let written = coding.encoded(masked);
                 let start = from.saturating_add(decoded.start(finding.start));
                 let end = from.saturating_add(decoded.end(finding.end));
                 self.splice.replace(start, end, &written);
@@ -180,6 +193,21 @@ impl Run<'_> {
         let Some(field) = self.policy.fields.get(index) else { return Ok(None) };
         self.tally.count(self.policy.detectors.len().saturating_add(index));
         self.named(&field.entry.action, &field.entry.name, value)
+    }
+
+    /// What stands in the place of a field of a gRPC message; `None` when it stays. One that is only reported is searched.
+    ///
+    /// # Errors
+    ///
+    /// The message must not go on.
+    pub fn message_field(&mut self, index: usize, value: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
+        let policy = self.policy;
+        let Some(MessageField { entry, .. }) = policy.messages.get(index) else { return Ok(None) };
+        self.tally.count(policy.detectors.len().saturating_add(policy.fields.len()).saturating_add(index));
+        match entry.action.is_report() {
+            true => self.whole(entry.name.as_bytes(), value),
+            false => self.named(&entry.action, &entry.name, value),
+        }
     }
 
     /// What stands in the place of a value that is named; `None` when it stays.
@@ -250,7 +278,14 @@ impl Policy {
 
     /// The entries in the order of a [`Tally`].
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.detectors.iter().chain(self.fields.iter().map(|field| &field.entry))
+        let fields = self.fields.iter().map(|field| &field.entry);
+        self.detectors.iter().chain(fields).chain(self.messages.iter().map(|field| &field.entry))
+    }
+
+    /// Whether a field is taken out of its message.
+    #[must_use]
+    pub fn removes_message_field(&self, index: usize) -> bool {
+        self.messages.get(index).is_some_and(|field| field.entry.action.is_remove())
     }
 }
 
@@ -264,6 +299,19 @@ impl Tally {
         if let Some(count) = self.0.get_mut(entry) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// Counts a header, a cookie or a part of the path that stays as it is.
+    pub(crate) fn reported(&mut self, name: &str, action: &'static str) {
+        match self.1.iter_mut().find(|(other, does, _)| other == name && *does == action) {
+            Some((.., count)) => *count = count.saturating_add(1),
+            None => self.1.push((name.to_owned(), action, 1)),
+        }
+    }
+
+    /// What has a name of its own and was only counted since the last time.
+    pub(crate) fn take_reported(&mut self) -> Vec<Reported> {
+        std::mem::take(&mut self.1)
     }
 
     /// What was counted since the last time: the entries and how often.

@@ -21,6 +21,9 @@ impl<'i> Splice<'i> {
     /// Puts other bytes in the place of a part, which begins behind the one before.
     pub fn replace(&mut self, start: usize, end: usize, with: &[u8]) {
         let start = start.max(self.upto);
+        if !self.is_changed {
+            self.out.reserve(self.input.len());
+        }
         self.out.extend_from_slice(self.input.get(self.upto..start).unwrap_or_default());
         self.out.extend_from_slice(with);
         self.upto = end.max(start);

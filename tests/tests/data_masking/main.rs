@@ -9,7 +9,11 @@
     clippy::string_slice
 )]
 
+mod blocks;
 mod encodings;
+mod logs;
+mod long;
 mod mesh;
+mod parts;
 mod refusals;
 mod streams;

@@ -27,15 +27,16 @@ pub(crate) enum Version {
 impl Mesh {
     /// Starts it with this configuration of the filter; `upstream` is the version that the upstream is spoken to in.
     pub(crate) fn start(configuration: &Value, version: Version) -> Self {
+        Self::start_with(configuration, version, |_| {})
+    }
+
+    /// The same, with more said of the HTTP connection manager.
+    pub(crate) fn start_with(configuration: &Value, version: Version, more: impl FnOnce(&mut Value)) -> Self {
         let upstream = Upstream::start().unwrap();
         let modules = ModuleServer::start(checkout::root().unwrap().join("dist/modules")).unwrap();
-        let envoy = Envoy::pinned("data-masking.yaml")
-            .and_then(|builder| builder.cluster("palisade_modules", modules.addr()))
-            .and_then(|builder| builder.cluster("upstream", upstream.addr()))
-            .and_then(|builder| builder.plugin_configuration("data_masking", configuration))
-            .and_then(|builder| builder.edit(|bootstrap| edit(bootstrap, version)))
-            .and_then(|builder| builder.concurrency(1).start());
-        Self { envoy: envoy.unwrap(), upstream, _modules: modules }
+        let envoy =
+            envoy(configuration, &modules, upstream.addr(), |bootstrap| edit(bootstrap, version, more)).unwrap();
+        Self { envoy, upstream, _modules: modules }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -63,11 +64,24 @@ impl Version {
     }
 }
 
+/// Envoy alone, in front of this upstream.
+pub(crate) fn envoy(
+    configuration: &Value,
+    modules: &ModuleServer,
+    upstream: SocketAddr,
+    edit: impl FnOnce(&mut Value) -> Result<()>,
+) -> Result<Envoy> {
+    let builder = Envoy::pinned("data-masking.yaml")?.cluster("palisade_modules", modules.addr())?;
+    let builder = builder.cluster("upstream", upstream)?.plugin_configuration("data_masking", configuration)?;
+    builder.edit(edit)?.concurrency(1).start()
+}
+
 /// Lets trailers pass on HTTP/1, and speaks this version to the upstream.
-fn edit(bootstrap: &mut Value, version: Version) -> Result<()> {
+fn edit(bootstrap: &mut Value, version: Version, more: impl FnOnce(&mut Value)) -> Result<()> {
     let manager = bootstrap.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config");
-    manager.context("the bootstrap has no HTTP connection manager")?["http_protocol_options"] =
-        json!({"enable_trailers": true});
+    let manager = manager.context("the bootstrap has no HTTP connection manager")?;
+    manager["http_protocol_options"] = json!({"enable_trailers": true});
+    more(manager);
     let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     let upstream = clusters.into_iter().flatten().find(|cluster| cluster["name"] == "upstream");
     let protocol = match version {

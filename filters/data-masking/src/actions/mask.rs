@@ -46,12 +46,19 @@ impl Mask {
 
     pub(super) fn apply(&self, value: &[u8], out: &mut Vec<u8>) {
         let character = if self.character.is_empty() { "*" } else { self.character };
+        if value.is_ascii() && !self.keep_separators {
+            let (first, last) = self.masked(value.len());
+            out.extend_from_slice(value.get(..first).unwrap_or_default());
+            match character.as_bytes() {
+                [byte] => out.extend(std::iter::repeat_n(*byte, last.saturating_sub(first))),
+                bytes => (first..last).for_each(|_| out.extend_from_slice(bytes)),
+            }
+            out.extend_from_slice(value.get(last..).unwrap_or_default());
+            return;
+        }
         let is_separator = |piece: &[u8]| self.keep_separators && piece != character.as_bytes() && is_separator(piece);
         let count = pieces(value).filter(|piece| !is_separator(piece)).count();
-        let (first, last) = match self.keep_first.saturating_add(self.keep_last) < count {
-            true => (self.keep_first, count.saturating_sub(self.keep_last)),
-            false => (0, count),
-        };
+        let (first, last) = self.masked(count);
         let mut place = 0usize;
         for piece in pieces(value) {
             if is_separator(piece) {
@@ -61,6 +68,14 @@ impl Mask {
             let is_masked = (first..last).contains(&place);
             out.extend_from_slice(if is_masked { character.as_bytes() } else { piece });
             place = place.saturating_add(1);
+        }
+    }
+
+    /// The first of so many characters that is masked, and the first behind it that is not.
+    fn masked(&self, count: usize) -> (usize, usize) {
+        match self.keep_first.saturating_add(self.keep_last) < count {
+            true => (self.keep_first, count.saturating_sub(self.keep_last)),
+            false => (0, count),
         }
     }
 }

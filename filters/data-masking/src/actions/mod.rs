@@ -30,7 +30,7 @@ pub const CIPHERTEXT_PREFIX: &str = "enc_";
 pub const LONGEST_CIPHERTEXT: usize = 4096;
 
 /// Where a text to put in the place of a match names its detector.
-const TYPE: &str = "{{type}}";
+const TYPE: &[u8] = b"{{type}}";
 
 /// What happens to a match.
 #[derive(Debug)]
@@ -78,11 +78,34 @@ fn block(object: &mut Object<'_>) -> Option<Action> {
 
 fn replacement(node: Node<'_>) -> Option<Action> {
     let text = node.text("a text")?;
-    if text.replace(TYPE, "").contains("{{") {
+    if filled(text, "").windows(2).any(|pair| pair == b"{{") {
         return node.error("the only placeholder is {{type}}");
     }
-    refuse_detected(node, text.replace(TYPE, "type").as_bytes())?;
+    refuse_detected(node, &filled(text, "type"))?;
     Some(Action::Replace(text.to_owned()))
+}
+
+/// The text with a name where it asks for one.
+fn filled(text: &str, name: &str) -> Vec<u8> {
+    let mut filled = Vec::with_capacity(text.len());
+    fill(text, name, &mut filled);
+    filled
+}
+
+fn fill(text: &str, name: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = match rest.strip_prefix(TYPE) {
+            Some(behind) => {
+                out.extend_from_slice(name.as_bytes());
+                behind
+            }
+            None => {
+                out.push(*first);
+                behind
+            }
+        };
+    }
 }
 
 /// Refuses a text in which a detector finds something: a second masking would change it.
@@ -93,6 +116,12 @@ fn refuse_detected(node: Node<'_>, text: &[u8]) -> Option<()> {
         }
         None => Some(()),
     }
+}
+
+/// `action`, read here for all whose field it is, so that its reader is compiled once.
+#[inline(never)]
+pub(crate) fn required_action(object: &mut Object<'_>) -> Option<Action> {
+    object.required_with("action", Action::read)
 }
 
 impl FromConfig for Action {
@@ -163,7 +192,7 @@ impl Action {
     pub fn apply(&self, detector: &str, value: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Mask(mask) => mask.apply(value, out),
-            Self::Replace(text) => out.extend_from_slice(text.replace(TYPE, detector).as_bytes()),
+            Self::Replace(text) => fill(text, detector, out),
             Self::Hash(pseudonym) | Self::Token(pseudonym) => pseudonym.apply(value, out),
             Self::Fpe(fpe) => fpe.apply(value, out),
             Self::Encrypt(encryption) => encryption.apply(detector, value, out),

@@ -3,6 +3,9 @@
 use palisade_sdk::config::Node;
 
 use super::Format;
+use super::parameters::parameters;
+
+const MULTIPART: &[u8] = b"multipart/";
 
 /// A media type and its charset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct ContentType {
     /// Whether all charsets that are named are like ASCII.
     is_readable: bool,
     is_well_formed: bool,
+    /// What stands between the parts of a multipart type.
+    boundary: Option<Vec<u8>>,
 }
 
 /// Media types: `application/json`, `text/*`, `application/*+json`.
@@ -31,7 +36,8 @@ impl ContentType {
             !is_charset || is_like_ascii(value.get(1..).unwrap_or_default().trim_ascii())
         });
         let is_well_formed = is_essence(&essence) && is_one(value);
-        Self { essence, is_readable, is_well_formed }
+        let boundary = if essence.starts_with(MULTIPART) { boundary(value) } else { None };
+        Self { essence, is_readable, is_well_formed, boundary }
     }
 
     /// Whether it is one type, of which all readers say the same.
@@ -53,6 +59,24 @@ impl ContentType {
             essence if essence.ends_with(b"+json") => Format::Json,
             _ => Format::Text,
         }
+    }
+
+    /// Whether a body of this type has parts.
+    #[must_use]
+    pub fn is_multipart(&self) -> bool {
+        self.essence.starts_with(MULTIPART)
+    }
+
+    /// What stands between its parts; `None` where that is not clear.
+    #[must_use]
+    pub fn boundary(&self) -> Option<&[u8]> {
+        self.boundary.as_deref()
+    }
+
+    /// Whether a body of this type is a stream of gRPC messages in Protocol Buffers.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        matches!(self.essence.as_slice(), b"application/grpc" | b"application/grpc+proto")
     }
 
     /// Whether letters and digits are known to be bytes of their own, as in ASCII.
@@ -83,6 +107,16 @@ impl ContentTypes {
             }
         })
     }
+}
+
+/// The one boundary that a multipart type names (RFC 2046, section 5.1.1).
+fn boundary(value: &[u8]) -> Option<Vec<u8>> {
+    let mut named = parameters(value).into_iter().filter(|(name, _)| name.starts_with(b"boundary"));
+    let (name, range) = named.next()?;
+    let boundary = value.get(range)?.trim_ascii_end();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(byte);
+    let is_one = name == b"boundary" && named.next().is_none();
+    (is_one && (1..=70).contains(&boundary.len()) && boundary.iter().all(is_plain)).then(|| boundary.to_vec())
 }
 
 /// Whether a charset is known to have ASCII's letters and digits as bytes of their own.
@@ -124,8 +158,8 @@ fn one(node: Node<'_>) -> Option<String> {
     if !is_pattern {
         return node.malformed(EXPECTED);
     }
-    if text.starts_with("multipart/") || text.starts_with("application/grpc") {
-        return node.error("multipart and gRPC bodies cannot be masked");
+    if text.starts_with("application/grpc") {
+        return node.error("gRPC bodies are masked by `grpc` in a rule");
     }
     Some(text)
 }
@@ -134,7 +168,7 @@ fn one(node: Node<'_>) -> Option<String> {
 
 impl Default for ContentTypes {
     fn default() -> Self {
-        const DEFAULT: [&str; 9] = [
+        const DEFAULT: [&str; 10] = [
             "application/json",
             "application/*+json",
             "text/*",
@@ -144,6 +178,7 @@ impl Default for ContentTypes {
             "application/jsonl",
             "application/xml",
             "application/*+xml",
+            "multipart/*",
         ];
         Self(DEFAULT.map(str::to_owned).into())
     }
@@ -210,6 +245,24 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(ContentType::parse(value.as_bytes()).is_well_formed(), is_well_formed, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_boundary_is_one_that_all_readers_find() {
+        for (value, boundary) in [
+            ("multipart/form-data; boundary=abc", Some("abc")),
+            ("Multipart/Mixed; charset=utf-8; Boundary=\"a b;c'()\"", None),
+            ("multipart/mixed; boundary=\"a b:c'()\"", Some("a b:c'()")),
+            ("multipart/mixed; boundary=a; boundary=b", None),
+            ("multipart/mixed; boundary=a; boundary*=b", None),
+            ("multipart/mixed; boundary=", None),
+            ("multipart/mixed; boundary=\"\"", None),
+            ("multipart/mixed", None),
+            ("text/plain; boundary=a", None),
+        ] {
+            let content_type = ContentType::parse(value.as_bytes());
+            assert_eq!(content_type.boundary(), boundary.map(str::as_bytes), "{value}");
         }
     }
 

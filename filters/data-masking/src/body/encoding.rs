@@ -1,19 +1,28 @@
 //! Content encodings: gzip and deflate, decoded within bounds.
 
-use std::io::Write as _;
+mod gzip;
 
-use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_COMPUTE_ADLER32, TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_PARSE_ZLIB_HEADER,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
 use crate::masking::Stop;
-
-/// How much is decoded between two looks at the bounds.
-const STEP: usize = 256;
+use gzip::Gzip;
 
 /// How many times longer than what is encoded the content may be.
 const HIGHEST_RATIO: usize = 100;
 
-/// Content of up to this length may be of any ratio.
+/// How many times longer than the content what is encoded may be: empty blocks and members take time as well. A block for each byte is half
+/// of that.
+const LOWEST_RATIO: usize = 16;
+
+/// Up to this length content, and what is encoded, may be of any ratio.
 const UNSUSPICIOUS: usize = 64 * 1024;
+
+/// How much is decoded at once.
+const STEP: usize = 16 * 1024;
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,18 +35,28 @@ pub enum Encoding {
     Deflate,
 }
 
-/// What decodes a body.
+/// What decodes a body, a part at a time.
 pub struct Decoder {
-    kind: Kind,
+    inflate: Inflate,
+    format: Format,
     /// How much has come, and how much was decoded from it.
     encoded: usize,
     decoded: usize,
     most: usize,
 }
 
-enum Kind {
-    Gzip(MultiGzDecoder<Vec<u8>>),
-    Deflate(ZlibDecoder<Vec<u8>>),
+/// What is around the compressed data.
+enum Format {
+    Gzip(Gzip),
+    /// zlib's own, which is read with the data, and whether it is over.
+    Zlib(bool),
+}
+
+/// What decompresses, with the last of the content, which what follows repeats parts of.
+struct Inflate {
+    state: Box<DecompressorOxide>,
+    window: Box<[u8]>,
+    place: usize,
 }
 
 impl Encoding {
@@ -55,63 +74,100 @@ impl Encoding {
     /// What decodes it, up to so many bytes of content.
     #[must_use]
     pub fn decoder(self, most: usize) -> Option<Decoder> {
-        let kind = match self {
+        let format = match self {
             Self::Identity => return None,
-            Self::Gzip => Kind::Gzip(MultiGzDecoder::new(Vec::new())),
-            Self::Deflate => Kind::Deflate(ZlibDecoder::new(Vec::new())),
+            Self::Gzip => Format::Gzip(Gzip::default()),
+            Self::Deflate => Format::Zlib(false),
         };
-        Some(Decoder { kind, encoded: 0, decoded: 0, most })
+        Some(Decoder { inflate: Inflate::new(), format, encoded: 0, decoded: 0, most })
     }
 }
 
+// === impl Decoder ===
+
 impl Decoder {
-    /// Appends what `encoded` means.
+    /// Appends some of what `encoded` means, at most 32 KiB, and takes what it has read from its front. Where it says so, there is
+    /// more to be had.
     ///
     /// # Errors
     ///
     /// It means nothing, or too much.
-    pub fn decode(&mut self, encoded: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
-        for part in encoded.chunks(STEP) {
-            let written = match &mut self.kind {
-                Kind::Gzip(decoder) => decoder.write_all(part).and_then(|()| decoder.flush()),
-                Kind::Deflate(decoder) => decoder.write_all(part).and_then(|()| decoder.flush()),
-            };
-            written.map_err(|_| Stop::Failed("undecodable"))?;
-            self.encoded = self.encoded.saturating_add(part.len());
-            self.take(out)?;
+    pub fn decode(&mut self, encoded: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
+        let len = encoded.len();
+        let decoded = match &mut self.format {
+            Format::Gzip(gzip) => gzip.decode(&mut self.inflate, encoded),
+            Format::Zlib(is_over) if *is_over => encoded.is_empty().then_some((&[][..], false)),
+            Format::Zlib(is_over) => {
+                let inflated = self.inflate.step(encoded, TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_COMPUTE_ADLER32);
+                inflated.map(|inflated| {
+                    *is_over = inflated.is_over;
+                    (inflated.content, inflated.has_more || (inflated.is_over && !encoded.is_empty()))
+                })
+            }
+        };
+        let (content, has_more) = decoded.ok_or(Stop::Failed("undecodable"))?;
+        self.encoded = self.encoded.saturating_add(len.saturating_sub(encoded.len()));
+        self.decoded = self.decoded.saturating_add(content.len());
+        let allowed = self.encoded.saturating_mul(HIGHEST_RATIO).max(UNSUSPICIOUS).min(self.most);
+        let needed = self.decoded.saturating_mul(LOWEST_RATIO).max(UNSUSPICIOUS);
+        if self.decoded > allowed || self.encoded > needed {
+            return Err(Stop::Failed("bomb"));
         }
-        Ok(())
+        out.extend_from_slice(content);
+        Ok(has_more)
     }
 
-    /// Appends what is left.
+    /// Ends a body.
     ///
     /// # Errors
     ///
     /// Something is missing.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
-        if self.encoded == 0 {
-            return Ok(());
-        }
-        let finished = match &mut self.kind {
-            Kind::Gzip(decoder) => decoder.try_finish(),
-            Kind::Deflate(decoder) => decoder.try_finish(),
+    pub fn finish(&self) -> Result<(), Stop> {
+        let is_over = match &self.format {
+            Format::Gzip(gzip) => gzip.is_over(),
+            Format::Zlib(is_over) => *is_over,
         };
-        finished.map_err(|_| Stop::Failed("undecodable"))?;
-        self.take(out)
+        if is_over || self.encoded == 0 { Ok(()) } else { Err(Stop::Failed("undecodable")) }
+    }
+}
+
+// === impl Inflate ===
+
+/// What was decompressed at once.
+struct Inflated<'a> {
+    content: &'a [u8],
+    has_more: bool,
+    is_over: bool,
+}
+
+impl Inflate {
+    fn new() -> Self {
+        Self { state: Box::default(), window: vec![0; TINFL_LZ_DICT_SIZE].into(), place: 0 }
     }
 
-    fn take(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let decoded = match &mut self.kind {
-            Kind::Gzip(decoder) => decoder.get_mut(),
-            Kind::Deflate(decoder) => decoder.get_mut(),
+    /// Decompresses up to the end of the window; nothing where that fails.
+    fn step(&mut self, encoded: &mut &[u8], flags: u32) -> Option<Inflated<'_>> {
+        let from = self.place;
+        let flags = flags | TINFL_FLAG_HAS_MORE_INPUT;
+        let input = encoded.get(..STEP).unwrap_or(encoded);
+        let (status, read, written) = decompress(&mut self.state, input, &mut self.window, from, flags);
+        *encoded = encoded.get(read..).unwrap_or_default();
+        let end = from.saturating_add(written);
+        self.place = if end == self.window.len() { 0 } else { end };
+        let (is_over, has_more) = match status {
+            TINFLStatus::Done => (true, false),
+            TINFLStatus::NeedsMoreInput => (false, !encoded.is_empty()),
+            TINFLStatus::HasMoreOutput => (false, true),
+            _ => return None,
         };
-        self.decoded = self.decoded.saturating_add(decoded.len());
-        let allowed = self.encoded.saturating_mul(HIGHEST_RATIO).max(UNSUSPICIOUS).min(self.most);
-        if self.decoded > allowed {
-            return Err(Stop::Failed("bomb"));
-        }
-        out.append(decoded);
-        Ok(())
+        let content = self.window.get(from..end).unwrap_or_default();
+        Some(Inflated { content, has_more, is_over })
+    }
+
+    /// What follows is compressed by itself.
+    fn restart(&mut self) {
+        self.state.init();
+        self.place = 0;
     }
 }
 
@@ -124,8 +180,10 @@ impl std::fmt::Debug for Decoder {
 
 #[cfg(test)]
 mod tests {
-    use flate2::Compression;
+    use std::io::Write as _;
+
     use flate2::write::{GzEncoder, ZlibEncoder};
+    use flate2::{Compression, GzBuilder};
 
     use super::*;
 
@@ -135,13 +193,21 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn zlib(content: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
     fn decoded(encoding: Encoding, pieces: &[&[u8]], most: usize) -> Result<Vec<u8>, Stop> {
         let mut decoder = encoding.decoder(most).unwrap();
         let mut out = Vec::new();
         for piece in pieces {
-            decoder.decode(piece, &mut out)?;
+            let mut piece = *piece;
+            while decoder.decode(&mut piece, &mut out)? {}
+            assert!(piece.is_empty());
         }
-        decoder.finish(&mut out)?;
+        decoder.finish()?;
         Ok(out)
     }
 
@@ -154,9 +220,7 @@ mod tests {
             let (first, second) = encoded.split_at(cut);
             assert_eq!(decoded(Encoding::Gzip, &[first, second], 1 << 20).unwrap(), expected, "{cut}");
         }
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(&content).unwrap();
-        assert_eq!(decoded(Encoding::Deflate, &[&encoder.finish().unwrap()], 1 << 20).unwrap(), content);
+        assert_eq!(decoded(Encoding::Deflate, &[&zlib(&content)], 1 << 20).unwrap(), content);
     }
 
     #[test]
@@ -167,6 +231,50 @@ mod tests {
         }
         assert_eq!(decoded(Encoding::Gzip, &[b"no gzip at all, is it?"], 1 << 20), Err(Stop::Failed("undecodable")));
         assert_eq!(decoded(Encoding::Gzip, &[], 1 << 20), Ok(Vec::new()));
+        for place in encoded.len() - 8..encoded.len() {
+            let mut garbled = encoded.clone();
+            garbled[place] ^= 1;
+            assert_eq!(decoded(Encoding::Gzip, &[&garbled], 1 << 20), Err(Stop::Failed("undecodable")), "{place}");
+        }
+        assert_eq!(decoded(Encoding::Gzip, &[&encoded, b"\0"], 1 << 20), Err(Stop::Failed("undecodable")));
+        let mut zlib = zlib(b"a body");
+        zlib.push(0);
+        assert_eq!(decoded(Encoding::Deflate, &[&zlib], 1 << 20), Err(Stop::Failed("undecodable")));
+        for end in 1..zlib.len() - 1 {
+            assert_eq!(decoded(Encoding::Deflate, &[&zlib[..end]], 1 << 20), Err(Stop::Failed("undecodable")), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_content_comes_at_a_time() {
+        let content: Vec<u8> = (0..1_000_000_u32).map(|number| (number.wrapping_mul(number) >> 7) as u8).collect();
+        let encoded = gzip(&content);
+        let mut decoder = Encoding::Gzip.decoder(16 << 20).unwrap();
+        let (mut rest, mut out, mut has_more) = (encoded.as_slice(), Vec::new(), true);
+        while has_more {
+            let len = out.len();
+            has_more = decoder.decode(&mut rest, &mut out).unwrap();
+            assert!(out.len() - len <= TINFL_LZ_DICT_SIZE);
+        }
+        assert_eq!(decoder.finish(), Ok(()));
+        assert!(rest.is_empty() && out == content);
+    }
+
+    #[test]
+    fn what_a_header_of_gzip_may_hold_is_no_content() {
+        let builder = GzBuilder::new().extra(vec![1, 2, 3]).filename("a.json").comment("no content");
+        let mut encoder = builder.write(Vec::new(), Compression::default());
+        encoder.write_all(b"a body").unwrap();
+        let mut encoded = encoder.finish().unwrap();
+        for cut in 0..=encoded.len() {
+            let (first, second) = encoded.split_at(cut);
+            assert_eq!(decoded(Encoding::Gzip, &[first, second], 1 << 20).unwrap(), b"a body", "{cut}");
+        }
+        // With a checksum of its header.
+        encoded = gzip(b"a body");
+        encoded[3] = 2;
+        encoded.splice(10..10, [0, 0]);
+        assert_eq!(decoded(Encoding::Gzip, &[&encoded], 1 << 20).unwrap(), b"a body");
     }
 
     #[test]
@@ -174,10 +282,47 @@ mod tests {
         let bomb = gzip(&vec![0; 64 << 20]);
         let mut decoder = Encoding::Gzip.decoder(16 << 20).unwrap();
         let mut out = Vec::new();
-        assert_eq!(decoder.decode(&bomb, &mut out), Err(Stop::Failed("bomb")));
+        let mut rest = bomb.as_slice();
+        let stop = loop {
+            match decoder.decode(&mut rest, &mut out) {
+                Ok(_) => assert!(!rest.is_empty()),
+                Err(stop) => break stop,
+            }
+        };
+        assert_eq!(stop, Stop::Failed("bomb"));
         assert!(out.len() < 1 << 20, "{}", out.len());
         let long = gzip(&[0; 100]);
         assert_eq!(decoded(Encoding::Gzip, &[&long], 99), Err(Stop::Failed("bomb")));
+    }
+
+    #[test]
+    fn what_hardly_holds_anything_is_refused_before_it_is_long() {
+        // A member without content, and a block of zlib without any: each costs as much as one of a whole text.
+        let members = gzip(b"").repeat(10_000);
+        let blocks = [&[0x78, 0x9c][..], &[0x02, 0x08, 0x20, 0x80, 0x00].repeat(200_000)].concat();
+        for (encoding, encoded) in [(Encoding::Gzip, members), (Encoding::Deflate, blocks)] {
+            let mut decoder = encoding.decoder(16 << 20).unwrap();
+            let mut out = Vec::new();
+            let mut rest = encoded.as_slice();
+            let stop = loop {
+                match decoder.decode(&mut rest, &mut out) {
+                    Ok(has_more) => assert!(has_more),
+                    Err(stop) => break stop,
+                }
+            };
+            assert_eq!(stop, Stop::Failed("bomb"));
+            assert!(encoded.len() - rest.len() < 128 * 1024, "{}", rest.len());
+        }
+        // A message for each byte, as a stream may have it.
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        let content = "a few words ".repeat(2000);
+        for byte in content.bytes() {
+            encoder.write_all(&[byte]).unwrap();
+            encoder.flush().unwrap();
+        }
+        let encoded = encoder.finish().unwrap();
+        assert!(encoded.len() > 2 * UNSUSPICIOUS);
+        assert_eq!(decoded(Encoding::Deflate, &[&encoded], 1 << 20).unwrap(), content.as_bytes());
     }
 
     #[test]

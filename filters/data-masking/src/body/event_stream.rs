@@ -3,7 +3,7 @@
 //! Everything else is one text: a secret that goes over several lines is found there.
 
 use crate::coding::Coding;
-use crate::json::Json;
+use crate::json::{Json, Lines};
 use crate::masking::{Run, Stop};
 use crate::scan::State;
 
@@ -68,7 +68,7 @@ impl EventStream {
                 Place::Json => {
                     let end = line_end(input, at);
                     let (line, is_whole) = (input.get(..end.unwrap_or(input.len())).unwrap_or(input), end.is_some());
-                    let json = self.json.get_or_insert_with(|| Json::new(true));
+                    let json = self.json.get_or_insert_with(|| Json::new(Lines::Between));
                     let consumed = json.push(run, line, at, at_end && !is_whole)?;
                     if consumed < line.len() || !is_whole {
                         return Ok(consumed);
@@ -88,6 +88,11 @@ impl EventStream {
             }
         }
         Ok(at)
+    }
+
+    /// Whether a string of JSON that was undecided ends behind so many bytes.
+    pub(super) fn ends_string(&self, input: &[u8], undecided: usize) -> bool {
+        self.place == Place::Json && self.json.as_ref().is_some_and(|json| json.ends_string(input, undecided))
     }
 
     /// Whether JSON has begun on an earlier line and not ended.

@@ -99,15 +99,12 @@ impl Form {
         at: usize,
         at_end: bool,
     ) -> Result<Option<usize>, Stop> {
-        let rest = input.get(at..).unwrap_or_default();
-        let len = rest.iter().position(|byte| *byte == b'&');
-        if len.unwrap_or(rest.len()) > run.options.max_hold {
+        let (end, is_whole) = end_of_value(input, at);
+        if end.saturating_sub(at) > run.options.max_hold {
             let aim = match aim {
                 Aim::Field(index) => match run.long_field(index)? {
                     Some(masked) => {
-                        let mut written = Vec::new();
-                        Coding::Form.encode(&masked, &mut written);
-                        run.splice.replace(at, at, &written);
+                        run.splice.replace(at, at, &Coding::Form.encoded(masked));
                         Aim::Field(index)
                     }
                     None => Aim::Searched,
@@ -118,10 +115,9 @@ impl Form {
             self.place = Place::Long(aim);
             return Ok(Some(at));
         }
-        if len.is_none() && !at_end {
+        if !is_whole && !at_end {
             return Ok(None);
         }
-        let end = at.saturating_add(len.unwrap_or(rest.len()));
         let next = end.saturating_add(1).min(input.len());
         self.place = Place::Name;
         match aim {
@@ -130,11 +126,7 @@ impl Form {
             Aim::Field(index) => {
                 let value = Coding::Form.decode(input.get(at..end).unwrap_or_default(), true).text;
                 match run.field(index, &value)? {
-                    Some(masked) => {
-                        let mut written = Vec::new();
-                        Coding::Form.encode(&masked, &mut written);
-                        run.splice.replace(at, end, &written);
-                    }
+                    Some(masked) => run.splice.replace(at, end, &Coding::Form.encoded(masked)),
                     None => self.search(run, input, at, end)?,
                 }
             }
@@ -156,10 +148,8 @@ impl Form {
         at: usize,
         at_end: bool,
     ) -> Result<Option<usize>, Stop> {
-        let rest = input.get(at..).unwrap_or_default();
-        let len = rest.iter().position(|byte| *byte == b'&');
-        let end = at.saturating_add(len.unwrap_or(rest.len()));
-        let is_over = len.is_some() || at_end;
+        let (end, is_whole) = end_of_value(input, at);
+        let is_over = is_whole || at_end;
         let next = end.saturating_add(1).min(input.len());
         let consumed = match aim {
             Aim::Passed => end,
@@ -179,4 +169,11 @@ impl Form {
         }
         Ok((consumed > at).then_some(consumed))
     }
+}
+
+/// Where the value that stands at `at` ends as far as it is known, and whether it does end there.
+fn end_of_value(input: &[u8], at: usize) -> (usize, bool) {
+    let rest = input.get(at..).unwrap_or_default();
+    let len = rest.iter().position(|byte| *byte == b'&');
+    (at.saturating_add(len.unwrap_or(rest.len())), len.is_some())
 }

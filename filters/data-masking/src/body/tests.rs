@@ -5,8 +5,8 @@ use crate::masking::{Policy, Tally};
 use crate::path::Path;
 use crate::splice::Splice;
 
-fn masked(policy: &Policy, format: Format, pieces: &[&[u8]]) -> String {
-    let mut body = Body::new(format);
+fn masked(policy: &Policy, body: impl Into<Body>, pieces: &[&[u8]]) -> String {
+    let mut body = body.into();
     let mut tally = Tally::default();
     let out = in_pieces(pieces, |input, at_end| {
         let mut run = Run { policy, options: &OPTIONS, splice: Splice::new(input), tally: &mut tally };
@@ -50,6 +50,31 @@ fn text_is_masked() {
         "<card n=\"***************1111\"/> [e&mail]",
     );
     check(Format::Text, "x 4111111111111111", "x ************1111");
+}
+
+#[test]
+fn what_a_body_without_a_type_is_does_not_depend_on_how_much_comes_at_once() {
+    let policy = the_policy();
+    for (text, expected) in [
+        ("{\"secret\": 1}", "{}"),
+        ("a@example.com", "[e&mail]"),
+        ("\u{feff}{\"secret\": 1}", "\u{feff}{}"),
+        ("\u{feff}a@example.com", "\u{feff}[e&mail]"),
+        ("\x1e{\"secret\": 1}\n", "\x1e{}\n"),
+        ("\u{ff21} a@example.com", "\u{ff21} [e&mail]"),
+        ("", ""),
+        ("\0a@example.com", "\0a@example.com"),
+    ] {
+        for blanks in ["", " \r\n"].map(str::to_owned).into_iter().chain([" ".repeat(OPTIONS.max_hold + 1)]) {
+            let (text, expected) = (blanks.clone() + text, blanks.clone() + expected);
+            for cut in blanks.len()..=text.len() {
+                let (first, second) = text.as_bytes().split_at(cut);
+                assert_eq!(masked(&policy, Body::Unknown, &[first, second]), expected, "{cut}");
+            }
+            let bytes: Vec<_> = text.as_bytes().chunks(1).collect();
+            assert_eq!(masked(&policy, Body::Unknown, &bytes), expected);
+        }
+    }
 }
 
 #[test]
@@ -122,6 +147,15 @@ fn json_of_an_event_goes_on_behind_other_fields_and_ends_with_the_event() {
         Format::EventStream,
         "data: {\"a\":1,\n\ndata: \"name\":\"abcdef\"\n\ndata: {\"name\":\"abcdef\"}\n\n",
         "data: {\"a\":1\n\ndata: \"name\":\"abcdef\"\n\ndata: {\"name\":\"**cdef\"}\n\n",
+    );
+}
+
+#[test]
+fn a_value_over_several_lines_of_an_event_is_removed_and_the_lines_stay() {
+    check(
+        Format::EventStream,
+        "data: {\"secret\": {\ndata: \"x\": 1},\ndata: \"b\": 2}\n\ndata: {\"b\": 1,\ndata: \"secret\":\ndata: 1}\n\n",
+        "data: {\ndata: \ndata: \"b\": 2}\n\ndata: {\"b\": 1\ndata: \ndata: }\n\n",
     );
 }
 

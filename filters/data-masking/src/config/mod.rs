@@ -1,16 +1,21 @@
 //! The configuration: types, and how they are read.
 
+mod named;
 mod rule;
 #[cfg(feature = "schema")]
 mod schema;
+mod url;
 
 use palisade_sdk::config::{FromConfig, FromFields, Node, Object, Rules, Size};
-use palisade_sdk::matching::{ClientIp, names};
+use palisade_sdk::matching::ClientIp;
 
-use crate::actions::Action;
 use crate::body::ContentTypes;
 use crate::masking::{Numbers, OnInvalid, Options};
+pub(crate) use named::Named;
 pub(crate) use rule::{Directions, Masking};
+#[cfg(test)]
+pub(crate) use url::Part;
+pub(crate) use url::Url;
 
 /// How long a value is held to be looked at as a whole, at least, at most, and without a word about it.
 const MAX_HOLD: (u64, u64, usize) = (256, 64 * 1024, 8 * 1024);
@@ -18,26 +23,13 @@ const MAX_HOLD: (u64, u64, usize) = (256, 64 * 1024, 8 * 1024);
 /// How much a compressed body may hold, at most, and without a word about it.
 const MAX_DECODED: (u64, usize) = (1 << 30, 16 << 20);
 
-/// Headers that frame or route a message.
-const TAKEN: [&str; 10] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// The configuration of the filter.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) rules: Rules<Masking>,
     pub(crate) bodies: Bodies,
-    pub(crate) headers: Vec<HeaderRule>,
+    pub(crate) headers: Vec<Named>,
+    pub(crate) cookies: Vec<Named>,
     pub(crate) client_ip: ClientIp,
     pub(crate) report_only: bool,
 }
@@ -50,6 +42,8 @@ pub(crate) struct Bodies {
     pub(crate) max_hold: usize,
     pub(crate) max_decoded: usize,
     pub(crate) numbers: Numbers,
+    /// Whether a body without a content type is looked at for what it is.
+    pub(crate) sniff: bool,
     pub(crate) on_error: Otherwise,
     pub(crate) on_invalid: Option<OnInvalid>,
     pub(crate) on_undecodable: Otherwise,
@@ -72,16 +66,6 @@ pub(crate) enum Otherwise {
     Pass,
 }
 
-/// A header or trailer that is named.
-#[derive(Debug)]
-pub(crate) struct HeaderRule {
-    /// Its name, in lower case.
-    pub(crate) name: String,
-    pub(crate) directions: Directions,
-    /// What is done to it; without it, the rule's detectors look for matches in it.
-    pub(crate) action: Option<Action>,
-}
-
 // === impl Config ===
 
 impl Config {
@@ -95,7 +79,8 @@ impl FromFields for Config {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let rules = Rules::<Masking>::from_fields(object);
         let bodies = object.optional("bodies");
-        let headers = object.optional("headers");
+        let headers = object.optional_with("headers", Named::headers);
+        let cookies = object.optional_with("cookies", Named::cookies);
         let client_ip = object.optional("client_ip");
         let report_only = object.optional("report_only");
         if rules.as_ref().is_some_and(|rules| rules.iter().len() == 0) {
@@ -105,6 +90,7 @@ impl FromFields for Config {
             rules: rules?,
             bodies: bodies?.unwrap_or_default(),
             headers: headers?.unwrap_or_default(),
+            cookies: cookies?.unwrap_or_default(),
             client_ip: client_ip?.unwrap_or_default(),
             report_only: report_only?.unwrap_or(false),
         })
@@ -121,6 +107,7 @@ impl Default for Bodies {
             max_hold: MAX_HOLD.2,
             max_decoded: MAX_DECODED.1,
             numbers: Numbers::default(),
+            sniff: false,
             on_error: Otherwise::default(),
             on_invalid: None,
             on_undecodable: Otherwise::default(),
@@ -131,26 +118,19 @@ impl Default for Bodies {
 
 impl FromFields for Bodies {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let content_types = object.optional_with("content_types", ContentTypes::read);
-        let encodings = object.optional_with("encodings", encodings);
-        let max_hold = object.optional_with("max_hold", max_hold);
-        let max_decoded = object.optional_with("max_decoded", max_decoded);
-        let numbers = object.optional_with("numbers", numbers);
-        let on_error = object.optional_with("on_error", otherwise);
-        let on_invalid = object.optional_with("on_invalid", on_invalid);
-        let on_undecodable = object.optional_with("on_undecodable", otherwise);
-        let on_partial = object.optional_with("on_partial", otherwise);
         let default = Self::default();
+        let on_invalid = object.optional_with("on_invalid", on_invalid);
         Some(Self {
-            content_types: content_types?.unwrap_or(default.content_types),
-            encodings: encodings?.unwrap_or_default(),
-            max_hold: max_hold?.unwrap_or(default.max_hold),
-            max_decoded: max_decoded?.unwrap_or(default.max_decoded),
-            numbers: numbers?.unwrap_or_default(),
-            on_error: on_error?.unwrap_or_default(),
+            content_types: object.or("content_types", ContentTypes::read, default.content_types),
+            encodings: object.or("encodings", encodings, default.encodings),
+            max_hold: object.or("max_hold", max_hold, default.max_hold),
+            max_decoded: object.or("max_decoded", max_decoded, default.max_decoded),
+            numbers: object.or("numbers", numbers, default.numbers),
+            sniff: object.or("sniff", bool::from_config, default.sniff),
+            on_error: object.or("on_error", otherwise, default.on_error),
+            on_undecodable: object.or("on_undecodable", otherwise, default.on_undecodable),
+            on_partial: object.or("on_partial", otherwise, default.on_partial),
             on_invalid: on_invalid?,
-            on_undecodable: on_undecodable?.unwrap_or_default(),
-            on_partial: on_partial?.unwrap_or_default(),
         })
     }
 }
@@ -185,25 +165,6 @@ fn otherwise(node: Node<'_>) -> Option<Otherwise> {
 
 fn on_invalid(node: Node<'_>) -> Option<OnInvalid> {
     node.one_of(&[("text", OnInvalid::Text), ("fail", OnInvalid::Fail), ("pass", OnInvalid::Pass)])
-}
-
-// === impl HeaderRule ===
-
-impl FromFields for HeaderRule {
-    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
-        let name = object.required_with("name", header_name);
-        let directions = object.optional("direction");
-        let action = object.optional_with("action", Action::read);
-        Some(Self { name: name?, directions: directions?.unwrap_or_default(), action: action? })
-    }
-}
-
-fn header_name(node: Node<'_>) -> Option<String> {
-    let name = names::header(node)?;
-    if name.starts_with(':') || TAKEN.contains(&name.as_str()) {
-        return node.error("a header that frames or routes the message cannot be masked");
-    }
-    Some(name)
 }
 
 #[cfg(test)]

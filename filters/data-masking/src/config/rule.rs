@@ -2,9 +2,10 @@
 
 use palisade_sdk::config::{FromConfig, FromFields, Node, Object};
 
-use crate::actions::Action;
+use super::Url;
+use crate::actions::required_action;
 use crate::detectors;
-use crate::masking::{Entry, Field, Policy};
+use crate::masking::{Entry, Field, MessageField, Policy};
 use crate::path::Path;
 use crate::scan::{MOST, Pattern, Scanner, Sought};
 
@@ -20,11 +21,18 @@ pub(super) const MOST_REPEATED: u64 = 1024;
 /// The most fields of a rule.
 pub(super) const MOST_FIELDS: usize = 256;
 
+/// The deepest field of a message that can be named.
+pub(super) const DEEPEST: usize = 16;
+
+/// The highest number of a field of a message.
+pub(super) const HIGHEST: u64 = (1 << 29) - 1;
+
 /// What a rule does.
 #[derive(Debug)]
 pub(crate) struct Masking {
     pub(crate) directions: Directions,
     pub(crate) policy: Policy,
+    pub(crate) url: Option<Url>,
 }
 
 /// Which messages are masked.
@@ -40,6 +48,10 @@ pub(super) struct Detecting {
     entry: Entry,
 }
 
+/// `grpc: {fields: [...]}`.
+#[derive(Default)]
+pub(super) struct Messages(Vec<MessageField>);
+
 /// `exclude: {fields: [...]}`.
 #[derive(Default)]
 pub(super) struct Exclude(Vec<Path>);
@@ -53,10 +65,14 @@ impl FromFields for Masking {
         let detecting = object.optional::<Vec<Detecting>>("detectors");
         let excluded = object.optional::<Exclude>("exclude");
         let keys = object.optional("keys");
+        let url = object.optional("url");
+        let messages = object.optional::<Messages>("grpc");
         let fields = fields?.unwrap_or_default();
         let detecting = detecting?.unwrap_or_default();
-        if fields.is_empty() && detecting.is_empty() {
-            return object.error("a rule needs `fields`, `detectors` or both: this one would mask nothing");
+        let url: Option<Url> = url?;
+        let Messages(messages) = messages?.unwrap_or_default();
+        if fields.is_empty() && detecting.is_empty() && messages.is_empty() && url.is_none() {
+            return object.error("a rule needs `fields`, `detectors`, `grpc` or `url`: this one would mask nothing");
         }
         if detecting.len() > MOST {
             return object.error_at("detectors", &["expected at most ", &MOST.to_string(), " detectors"].concat());
@@ -68,7 +84,15 @@ impl FromFields for Masking {
         let (sought, detectors) = detecting.into_iter().map(Detecting::split).unzip();
         Some(Self {
             directions: directions?.unwrap_or_default(),
-            policy: Policy { scanner: Scanner::new(sought), detectors, fields, excluded, keys: keys?.unwrap_or(false) },
+            policy: Policy {
+                scanner: Scanner::new(sought),
+                detectors,
+                fields,
+                messages,
+                excluded,
+                keys: keys?.unwrap_or(false),
+            },
+            url,
         })
     }
 }
@@ -94,11 +118,48 @@ impl FromConfig for Directions {
 impl FromFields for Field {
     fn from_fields(object: &mut Object<'_>) -> Option<Self> {
         let path = object.required_with("path", Path::read);
-        let name = object.optional_with("name", entry_name);
-        let action = object.required_with("action", Action::read);
-        let name = name?.unwrap_or_else(|| FIELD.to_owned());
-        Some(Self { path: path?, entry: Entry { name, action: action? } })
+        let entry = field_entry(object);
+        Some(Self { path: path?, entry: entry? })
     }
+}
+
+/// `name` and `action` of a field.
+#[inline(never)]
+fn field_entry(object: &mut Object<'_>) -> Option<Entry> {
+    let name = object.or("name", entry_name, FIELD.to_owned());
+    Some(Entry { name, action: required_action(object)? })
+}
+
+// === impl Messages ===
+
+impl FromFields for Messages {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let fields = object.required_with("fields", |node| node.non_empty_list(MessageField::from_config))?;
+        let goes_on =
+            |path: &[u32]| fields.iter().any(|field| field.path.len() > path.len() && field.path.starts_with(path));
+        if fields.iter().any(|field| goes_on(&field.path)) {
+            // What is done to the outer field would hide the inner one.
+            return object.error_at("fields", "one path leads into the field of another");
+        }
+        Some(Self(fields))
+    }
+}
+
+impl FromFields for MessageField {
+    fn from_fields(object: &mut Object<'_>) -> Option<Self> {
+        let path = object.required_with("path", numbers);
+        let entry = field_entry(object);
+        Some(Self { path: path?, entry: entry? })
+    }
+}
+
+fn numbers(node: Node<'_>) -> Option<Vec<u32>> {
+    let numbers =
+        node.non_empty_list(|node| node.integer(1..=HIGHEST).and_then(|number| u32::try_from(number).ok()))?;
+    if numbers.len() > DEEPEST {
+        return node.error(&["expected at most ", &DEEPEST.to_string(), " numbers"].concat());
+    }
+    Some(numbers)
 }
 
 // === impl Detecting ===
@@ -117,7 +178,7 @@ impl FromFields for Detecting {
         let max_len = object.optional_with("max_len", max_len);
         let longest = max_len.flatten();
         let pattern = object.optional_with("regex", |node| Pattern::read(node, longest, LONGEST_MATCH));
-        let action = object.required_with("action", Action::read);
+        let action = required_action(object);
         max_len?;
         let (sought, default) = match (built_in?, pattern?) {
             (Some(_), None) if longest.is_some() => {

@@ -7,11 +7,12 @@ use palisade_sdk::config::{Rules, Size};
 use palisade_sdk::matching::ClientIp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::rule::{Detecting, Exclude, MOST_FIELDS, MOST_REPEATED};
-use super::{Bodies, Config, Directions, HeaderRule, Masking};
+use super::rule::{DEEPEST, Detecting, Exclude, HIGHEST, MOST_FIELDS, MOST_REPEATED, Messages};
+use super::url::MOST_SEGMENTS;
+use super::{Bodies, Config, Directions, Masking, Url};
 use crate::actions::Action;
 use crate::detectors;
-use crate::masking::Field;
+use crate::masking::{Field, MessageField};
 use crate::scan::MOST;
 
 const NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -27,10 +28,14 @@ impl JsonSchema for Config {
         ObjectSchema::new(generator)
             .fields_of::<Rules<Masking>>()
             .optional::<Bodies>("bodies", "How bodies are read.")
-            .optional::<Vec<HeaderRule>>(
+            .optional_with(
                 "headers",
-                "Headers and response trailers that are masked, in the messages of which a rule masks the bodies.",
+                "Headers and trailers that are masked, in the messages of which a rule masks the bodies.",
+                |generator| list(named(generator, &["request", "response", "access_log"])),
             )
+            .optional_with("cookies", "Cookies that are masked there, by their names.", |generator| {
+                list(named(generator, &["request", "response"]))
+            })
             .optional::<ClientIp>("client_ip", "Which address is the client's, for matchers that ask for it.")
             .optional::<bool>("report_only", "Whether what is found is only counted. Default: false.")
             .build()
@@ -52,6 +57,8 @@ impl JsonSchema for Masking {
                 at_most(generator.subschema_for::<Detecting>(), MOST)
             })
             .optional::<Exclude>("exclude", "Values in which nothing is looked for.")
+            .optional::<Messages>("grpc", "Fields of gRPC messages; without them such bodies pass.")
+            .optional::<Url>("url", "The path and the query, in which the detectors look for matches too.")
             .optional::<bool>("keys", "Whether the names of members are searched too. Default: false.")
             .build()
     }
@@ -106,6 +113,37 @@ impl JsonSchema for Detecting {
     }
 }
 
+impl JsonSchema for Messages {
+    fn schema_name() -> Cow<'static, str> {
+        "Messages".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ObjectSchema::new(generator)
+            .required_with("fields", "The fields.", |generator| {
+                non_empty_list(generator.subschema_for::<MessageField>())
+            })
+            .build()
+    }
+}
+
+impl JsonSchema for MessageField {
+    fn schema_name() -> Cow<'static, str> {
+        "MessageField".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ObjectSchema::new(generator)
+            .required_with("path", "The numbers of the fields that lead to it.", |_| {
+                let numbers = integer(1..=HIGHEST);
+                json_schema!({"type": "array", "items": numbers, "minItems": 1, "maxItems": DEEPEST})
+            })
+            .optional_with("name", "Its name in metrics and templates. Default: field.", |_| text(NAME))
+            .required::<Action>("action", "What is done to it; what is only reported is searched by the detectors.")
+            .build()
+    }
+}
+
 impl JsonSchema for Exclude {
     fn schema_name() -> Cow<'static, str> {
         "Exclude".into()
@@ -116,18 +154,43 @@ impl JsonSchema for Exclude {
     }
 }
 
-impl JsonSchema for HeaderRule {
+/// A header or cookie, masked in some of these places.
+fn named(generator: &mut SchemaGenerator, places: &[&str]) -> Schema {
+    ObjectSchema::new(generator)
+        .required_with("name", "Its name.", |_| text(HEADER))
+        .optional_with("direction", "Where. Default: [response].", |_| non_empty_list(one_of(places)))
+        .optional::<Action>("action", "What is done to it. Default: the rule's detectors look for matches in it.")
+        .build()
+}
+
+fn list(items: Schema) -> Schema {
+    json_schema!({"type": "array", "items": items})
+}
+
+impl JsonSchema for Url {
     fn schema_name() -> Cow<'static, str> {
-        "HeaderRule".into()
+        "Url".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         ObjectSchema::new(generator)
-            .required_with("name", "Its name.", |_| text(HEADER))
-            .optional::<Directions>("direction", "In which messages. Default: [response].")
-            .optional::<Action>("action", "What is done to it. Default: the rule's detectors look for matches in it.")
+            .required_with("for", "Who gets it masked.", |_| one_of(&["logs", "upstream"]))
+            .optional_with("query", "Parameters by their names.", |generator| {
+                list(part(generator, "name", "Its name, as it is when it is decoded.", text(".")))
+            })
+            .optional_with("segments", "Segments by their places.", |generator| {
+                list(part(generator, "segment", "Its place, from 1.", integer(1..=MOST_SEGMENTS)))
+            })
             .build()
     }
+}
+
+/// A part of a path or query, and what is done to it.
+fn part(generator: &mut SchemaGenerator, field: &str, description: &str, kind: Schema) -> Schema {
+    ObjectSchema::new(generator)
+        .required_with(field, description, |_| kind)
+        .required::<Action>("action", "What is done to it; a segment cannot be removed.")
+        .build()
 }
 
 impl JsonSchema for Bodies {
@@ -152,6 +215,7 @@ impl JsonSchema for Bodies {
             .optional_with("numbers", "What stands in the place of a number. Default: string.", |_| {
                 one_of(&["string", "zero"])
             })
+            .optional::<bool>("sniff", "Whether a body without a content type is looked at. Default: false.")
             .optional_with(
                 "on_error",
                 "What becomes of a body that cannot be masked to its end. Default: fail.",

@@ -28,6 +28,12 @@ fn full() -> Value {
             ],
             "exclude": {"fields": ["$.order"]},
             "keys": true,
+            "grpc": {"fields": [{"path": [1, 3], "name": "pin", "action": {"mask": {}}}]},
+            "url": {
+                "for": "logs",
+                "query": [{"name": "user id", "action": "remove"}],
+                "segments": [{"segment": 2, "action": {"mask": {}}}],
+            },
         }],
         "rule_by_route": true,
         "bodies": {
@@ -36,12 +42,14 @@ fn full() -> Value {
             "max_hold": "4KiB",
             "max_decoded": "1MiB",
             "numbers": "zero",
+            "sniff": true,
             "on_error": "pass",
             "on_invalid": "fail",
             "on_undecodable": "pass",
             "on_partial": "pass",
         },
-        "headers": [{"name": "x-user", "direction": ["request"], "action": {"mask": {}}}, {"name": "x-note"}],
+        "headers": [{"name": "x-user", "direction": ["request"], "action": {"mask": {}}}, {"name": "x-note", "direction": ["access_log"]}],
+        "cookies": [{"name": "sid", "direction": ["request"], "action": "remove"}],
         "client_ip": {"trusted_hops": 1},
         "report_only": true,
     })
@@ -58,7 +66,7 @@ fn every_field_is_read() {
     let masking = &config.rules.iter().next().unwrap().action;
     assert!(masking.directions.request && masking.directions.response && masking.policy.keys);
     let names: Vec<_> = masking.policy.entries().map(|entry| entry.name.as_str()).collect();
-    assert_eq!(names, ["mail", "employee", "secret"]);
+    assert_eq!(names, ["mail", "employee", "secret", "pin"]);
 }
 
 #[test]
@@ -77,7 +85,7 @@ fn a_config_that_masks_nothing_is_refused() {
         assert!(read(&config).unwrap_err().starts_with("rules: expected at least one rule"), "{config}");
     }
     let error = read(&json!({"rules": [{"name": "a"}]})).unwrap_err();
-    assert_eq!(error, "rules[0]: a rule needs `fields`, `detectors` or both: this one would mask nothing");
+    assert_eq!(error, "rules[0]: a rule needs `fields`, `detectors`, `grpc` or `url`: this one would mask nothing");
 }
 
 #[test]
@@ -126,9 +134,20 @@ fn what_cannot_be_masked_is_refused() {
     for name in [":path", "content-length", "Transfer-Encoding", "host", "content-type"] {
         assert!(with("headers", json!([{"name": name}])).contains("frames or routes"), "{name}");
     }
-    for kind in ["multipart/form-data", "application/grpc", "application/grpc+proto"] {
-        assert!(with("bodies", json!({"content_types": [kind]})).contains("cannot be masked"), "{kind}");
+    for kind in ["application/grpc", "application/grpc+proto"] {
+        assert!(with("bodies", json!({"content_types": [kind]})).contains("masked by `grpc` in a rule"), "{kind}");
     }
+    let grpc = |paths: &[&[u32]]| {
+        let fields: Vec<_> = paths.iter().map(|path| json!({"path": path, "action": "report"})).collect();
+        with("rules", json!([{"grpc": {"fields": fields}}]))
+    };
+    assert!(grpc(&[&[1, 3], &[2], &[1]]).contains("one path leads into the field of another"));
+    let url = |url: Value| with("rules", json!([{"url": url}]));
+    assert!(url(json!({"query": []})).contains("missing field \"for\""));
+    let removed = json!({"for": "logs", "segments": [{"segment": 1, "action": "remove"}]});
+    assert!(url(removed).contains("a segment cannot be removed"));
+    let cookie = json!([{"name": "sid", "direction": ["access_log"]}]);
+    assert!(with("cookies", cookie).contains("a cookie is logged by `headers`"));
     assert!(with("bodies", json!({"content_types": ["json"]})).contains("a media type such as"));
     assert!(with("bodies", json!({"max_hold": "1B"})).contains("from 256B to 64KiB"));
     assert!(with("bodies", json!({"encodings": "br"})).contains("expected \"identity\" or \"gzip\""));
@@ -174,6 +193,13 @@ fn the_schema_accepts_what_the_reader_accepts() {
         ("/rules/0/fields/0/path", json!("a")),
         ("/rules/0/exclude", json!({})),
         ("/headers/0/name", json!("a b")),
+        ("/headers/0/direction", json!(["logs"])),
+        ("/cookies/0/direction", json!(["access_log"])),
+        ("/rules/0/grpc/fields/0/path", json!([])),
+        ("/rules/0/grpc/fields/0/path/0", json!(0)),
+        ("/rules/0/url/for", json!("clients")),
+        ("/rules/0/url/query/0/name", json!("")),
+        ("/rules/0/url/segments/0/segment", json!(0)),
         ("/report_only", json!("yes")),
     ] {
         let mut config = full();
@@ -204,7 +230,9 @@ fn the_readme_names_every_field() {
     let schema: Value = SchemaGenerator::default().into_root_schema_for::<Config>().into();
     let readme = include_str!("../../README.md");
     for (name, definition) in schema["$defs"].as_object().unwrap() {
-        if !["Bodies", "Detecting", "Exclude", "Field", "HeaderRule", "Masking"].contains(&name.as_str()) {
+        if !["Bodies", "Detecting", "Exclude", "Field", "Masking", "MessageField", "Messages", "Url"]
+            .contains(&name.as_str())
+        {
             continue;
         }
         let mut names = Vec::new();

@@ -3,6 +3,8 @@
 use super::byte_set::DIGITS;
 use super::checksum::{luhn, number_at};
 use super::text::{Found, Text, Unknown};
+use super::traits::Needs;
+use super::written::leading;
 use super::{Boundary, Detector, Score, Shape};
 
 const SHORTEST: usize = 13;
@@ -12,6 +14,8 @@ pub(super) const CREDIT_CARD: Detector = Detector {
     name: "credit_card",
     starts: DIGITS,
     max_len: 40,
+    needs: Needs { len: SHORTEST, digits: SHORTEST, kinds: 0, is_number: true },
+    leads: leading(3, 6) | leading(SHORTEST, LONGEST),
     before: Boundary::NotNumber,
     skip: 0,
     context: &[],
@@ -128,6 +132,7 @@ mod tests {
                 "0000000000000000",
                 "1111111111111117",
                 "0.4242424242424242",
+                "0..4242424242424242",
                 "4242424242424242.5",
                 "42424242424242424242",
                 "x4242424242424242",
@@ -156,6 +161,9 @@ mod tests {
             ("4242424242424242.", 16),
         ] {
             assert_eq!(matches(detector, text.as_bytes()), [(0, len, Score::Validated)], "{text}");
+        }
+        for (text, start) in [("No.4242424242424242", 3), (".4242424242424242", 1), ("x..4242424242424242", 3)] {
+            assert_eq!(matches(detector, text.as_bytes()), [(start, text.len(), Score::Validated)], "{text}");
         }
     }
 }

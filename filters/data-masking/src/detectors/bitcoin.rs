@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::byte_set::{ALPHANUMERIC, ByteSet};
 use super::text::{Found, Text, Unknown};
+use super::traits::Needs;
 use super::{Boundary, Detector, Score, Shape};
 
 const LONGEST: usize = 90;
@@ -12,6 +13,8 @@ pub(super) const CRYPTO_BTC: Detector = Detector {
     name: "crypto_btc",
     starts: ByteSet::of(b"13bB"),
     max_len: LONGEST + 2,
+    needs: Needs { len: 14, digits: 1, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotWord,
     skip: 0,
     context: &[],

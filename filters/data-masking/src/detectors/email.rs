@@ -3,6 +3,7 @@
 
 use super::byte_set::{ALPHANUMERIC, ByteSet, LETTERS};
 use super::text::{Found, Text, Unknown};
+use super::traits::{AT, DOT, Needs};
 use super::{Boundary, Detector, Score, Shape};
 
 /// The longest address (RFC 5321, section 4.5.3.1): 64, an `@` and 255.
@@ -17,6 +18,8 @@ pub(super) const EMAIL: Detector = Detector {
     name: "email",
     starts: ALPHANUMERIC.or(ByteSet::of(b"_%+-")),
     max_len: LONGEST + 2,
+    needs: Needs { len: 6, kinds: AT | DOT, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotAtom,
     skip: 0,
     context: &[],
@@ -138,5 +141,7 @@ mod tests {
         }
         assert_eq!(matches(&EMAIL, "邮箱是a@b.example。".as_bytes()), [(9, 20, Score::Shape)]);
         assert_eq!(matches(&EMAIL, b"<a@b.example>"), [(1, 12, Score::Shape)]);
+        assert_eq!(matches(&EMAIL, b"...a@b.example"), [(3, 14, Score::Shape)]);
+        assert_eq!(matches(&EMAIL, b"to:.x.a@b.example"), [(4, 17, Score::Shape)]);
     }
 }

@@ -3,6 +3,7 @@
 use super::byte_set::LETTERS;
 use super::checksum::modulo_97;
 use super::text::{Found, Text, Unknown};
+use super::traits::Needs;
 use super::{Boundary, Detector, Score, Shape};
 
 const LONGEST: usize = 33;
@@ -33,6 +34,8 @@ pub(super) const IBAN: Detector = Detector {
     name: "iban",
     starts: LETTERS,
     max_len: 44,
+    needs: Needs { len: 15, digits: 2, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotWord,
     skip: 0,
     context: &[],

@@ -3,12 +3,15 @@
 use super::byte_set::{ByteSet, WORD};
 use super::text::{Found, Text, Unknown};
 use super::token::LONGEST;
+use super::traits::{DOT, Needs};
 use super::{Boundary, Detector, Score, Shape};
 
 pub(super) const JWT: Detector = Detector {
     name: "jwt",
     starts: ByteSet::of(b"e"),
     max_len: LONGEST + 8,
+    needs: Needs { len: SHORTEST_HEADER + 2, kinds: DOT, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotToken,
     skip: 0,
     context: &[],

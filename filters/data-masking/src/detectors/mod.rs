@@ -15,8 +15,11 @@ mod national;
 mod network;
 mod pem;
 mod phone;
+#[cfg(test)]
+pub(crate) mod steps;
 mod text;
 mod token;
+pub mod traits;
 mod written;
 
 pub use byte_set::ByteSet;
@@ -24,6 +27,7 @@ pub(crate) use checksum::luhn;
 
 use text::{Found, Text, Unknown};
 use token::Token;
+use traits::Needs;
 use written::Written;
 
 /// One kind of personal data or secret.
@@ -35,6 +39,10 @@ pub struct Detector {
     pub starts: ByteSet,
     /// The most bytes that [`scan`](Self::scan) has to see to decide: it answers [`Step::Open`] to no text that is as long.
     pub max_len: usize,
+    /// What a text has at least in which there is a match.
+    pub needs: Needs,
+    /// How many digits a match may begin with: a bit for each number up to 31.
+    pub leads: u32,
     /// What must not stand right before a match.
     pub before: Boundary,
     /// How many bytes at the beginning of a match are no part of the value, and stay as they are.
@@ -51,11 +59,13 @@ pub enum Boundary {
     Any,
     /// No ASCII letter, digit or `_`.
     NotWord,
-    /// Nor a `.`: behind it digits are the fraction of a number.
+    /// Nor a `.` behind a digit: what follows is the fraction of a number. Nor one behind what may stand for digits.
     NotNumber,
+    /// Nor a `.` at all.
+    NotDotted,
     /// Nor a `.` or `:`: behind them is the rest of an address.
     NotAddress,
-    /// Nothing that can stand in the local part of an e-mail address.
+    /// Nothing that can stand in the local part of an e-mail address, but for dots behind none of it.
     NotAtom,
     /// No letter, digit, `_`, `-` or `.`: a JSON Web Token may go on behind them.
     NotToken,
@@ -164,8 +174,12 @@ pub fn find(name: &str) -> Option<&'static Detector> {
 pub fn detect(text: &[u8]) -> Option<&'static Detector> {
     all().iter().find(|detector| {
         let places = (0..text.len()).filter_map(|at| text.split_at_checked(at));
-        let mut candidates = places.filter(|(before, _)| detector.before.permits(before.last().copied()));
-        candidates.any(|(_, text)| detector.starts_with(text) && detector.scan(text, true) != Step::No)
+        let mut candidates = places;
+        candidates.any(|(before, text)| {
+            detector.before.permits_behind(before)
+                && detector.starts_with(text)
+                && detector.scan(text, true) != Step::No
+        })
     })
 }
 
@@ -215,22 +229,45 @@ impl Detector {
 
 // === impl Boundary ===
 
+/// Behind more dots than these a match may begin whatever stands before them.
+const MOST_DOTS: usize = 16;
+
 impl Boundary {
-    /// Whether a match may begin behind this byte; none stands before the beginning of a value.
+    /// Whether a match may begin behind this text, of which a few bytes of the end count.
+    #[must_use]
+    pub fn permits_behind(self, before: &[u8]) -> bool {
+        if !self.permits(before.last().copied()) {
+            return false;
+        }
+        let dots = before.iter().rev().take(MOST_DOTS).take_while(|byte| **byte == b'.').count();
+        let behind_dots = before.len().checked_sub(dots.saturating_add(1)).and_then(|last| before.get(last)).copied();
+        match (self, behind_dots) {
+            (Self::NotNumber, Some(before)) if dots > 0 => !before.is_ascii_digit() && !is_mask(before),
+            (Self::NotAtom, Some(before)) if dots > 0 => !email::ATOM.has(before) && !is_mask(before),
+            _ => true,
+        }
+    }
+
+    /// Whether a match may begin behind this byte, as far as it says; none stands before the beginning of a value.
     #[must_use]
     pub fn permits(self, before: Option<u8>) -> bool {
         let Some(before) = before else { return true };
         let is_word = byte_set::WORD.has(before);
         match self {
             Self::Any => true,
-            Self::NotWord => !is_word,
-            Self::NotNumber => !is_word && before != b'.',
+            Self::NotWord | Self::NotNumber => !is_word,
+            Self::NotDotted => !is_word && before != b'.',
             Self::NotAddress => !is_word && !matches!(before, b'.' | b':'),
-            Self::NotAtom => !email::ATOM.has(before),
+            Self::NotAtom => before == b'.' || !email::ATOM.has(before),
             Self::NotToken => !is_word && !matches!(before, b'-' | b'.'),
             Self::NotBase64 => !is_word && !matches!(before, b'+' | b'/'),
         }
     }
+}
+
+/// Whether this may end what stands in the place of a match.
+fn is_mask(byte: u8) -> bool {
+    matches!(byte, b'*' | b'#' | b'~' | b']') || !byte.is_ascii()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub(super) use europe::{DE_TAX_ID, ES_NIF, FR_NIR, PL_PESEL, UK_NHS, UK_NINO};
 pub(super) use oceania::{AU_ABN, AU_TFN};
 
 use super::byte_set::DIGITS;
-use super::written::Written;
+use super::written::{self, Written};
 use super::{Boundary, Detector, Score, Shape};
 
 type Forms = &'static [&'static str];
@@ -26,6 +26,8 @@ const fn rare(name: &'static str, forms: Forms, check: Check) -> Detector {
         name,
         starts: DIGITS,
         max_len: 32,
+        needs: written::needs(forms),
+        leads: written::leads(forms),
         before: Boundary::NotNumber,
         skip: 0,
         context: &[],

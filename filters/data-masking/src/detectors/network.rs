@@ -5,14 +5,17 @@ use std::str::FromStr;
 
 use super::byte_set::{ByteSet, DIGITS, HEX};
 use super::text::{Found, Text, Unknown};
-use super::written::Written;
+use super::traits::{AT, COLON, DOT, Needs};
+use super::written::{Written, leading};
 use super::{Boundary, Detector, Score, Shape};
 
 pub(super) const IPV4: Detector = Detector {
     name: "ipv4",
     starts: DIGITS,
     max_len: 20,
-    before: Boundary::NotNumber,
+    needs: Needs { len: 7, digits: 4, kinds: DOT, is_number: true },
+    leads: leading(1, 3),
+    before: Boundary::NotDotted,
     skip: 0,
     context: &[],
     shape: Shape::Other(ipv4),
@@ -22,6 +25,8 @@ pub(super) const IPV6: Detector = Detector {
     name: "ipv6",
     starts: HEX.or(ByteSet::of(b":")),
     max_len: 50,
+    needs: Needs { len: 3, kinds: COLON, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotAddress,
     skip: 0,
     context: &[],
@@ -32,6 +37,8 @@ pub(super) const MAC: Detector = Detector {
     name: "mac",
     starts: HEX,
     max_len: 20,
+    needs: Needs { len: 14, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotAddress,
     skip: 0,
     context: &[],
@@ -47,6 +54,8 @@ pub(super) const URL_USERINFO: Detector = Detector {
     name: "url_userinfo",
     starts: ByteSet::of(b":"),
     max_len: LONGEST_USERINFO + 5,
+    needs: Needs { len: 5, kinds: AT | COLON, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::Any,
     skip: 3,
     context: &[],

@@ -2,6 +2,7 @@
 
 use super::byte_set::{ByteSet, DIGITS, UPPER};
 use super::text::{Found, Text, Unknown};
+use super::traits::{HYPHEN, Needs};
 use super::{Boundary, Detector, Score, Shape};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -16,6 +17,8 @@ pub(super) const PEM_PRIVATE_KEY: Detector = Detector {
     name: "pem_private_key",
     starts: ByteSet::of(b"-"),
     max_len: LONGEST + 64,
+    needs: Needs { len: BEGIN.len(), kinds: HYPHEN, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::Any,
     skip: 0,
     context: &[],
@@ -39,8 +42,11 @@ pub(super) fn recognise(text: Text<'_>) -> Result<Option<Found>, Unknown> {
     if !is_private {
         return Ok(None);
     }
-    let Some(end) = behind_end(text, body, LONGEST)? else { return Ok(Some(Found::begun(LONGEST))) };
-    Ok(Some(Found::new(end, Score::Shape)))
+    Ok(Some(match end_within(text, body, LONGEST)? {
+        End::At(end) => Found::new(end, Score::Shape),
+        // There may be an end further off.
+        End::Beyond(foreign) => Found::begun(foreign.unwrap_or(LONGEST)),
+    }))
 }
 
 /// How much of a text that goes on with a key belongs to it, and whether it ends there.
@@ -49,7 +55,14 @@ pub(super) fn rest(text: Text<'_>) -> (usize, bool) {
     let mut at = 0usize;
     loop {
         let is_foreign = known.get(at).is_some_and(|byte| FOREIGN.has(*byte));
-        let end = if is_foreign { behind_end(text, at, at.saturating_add(LONGEST)) } else { end(text, at) };
+        let end = if is_foreign {
+            end_within(text, at, at.saturating_add(LONGEST)).map(|end| match end {
+                End::At(end) => Some(end),
+                End::Beyond(_) => Some(at),
+            })
+        } else {
+            end(text, at)
+        };
         match end {
             Ok(Some(end)) => return (end, true),
             Ok(None) => at = at.saturating_add(1),
@@ -58,21 +71,33 @@ pub(super) fn rest(text: Text<'_>) -> (usize, bool) {
     }
 }
 
-/// Where a key ends that goes on at `from`: behind its `END`, or where none comes up to `to`, at the first byte that cannot be in one.
-fn behind_end(text: Text<'_>, from: usize, to: usize) -> Result<Option<usize>, Unknown> {
+/// Where a key ends.
+enum End {
+    At(usize),
+    /// Further off, or at this byte, which cannot be in one.
+    Beyond(Option<usize>),
+}
+
+/// Where a key ends that goes on at `from`: behind its `END`, or where another begins before that, at the first byte that cannot be in one.
+fn end_within(text: Text<'_>, from: usize, to: usize) -> Result<End, Unknown> {
     let mut foreign = None;
     for at in from..to {
         match text.byte(at)? {
-            None => return Ok(foreign.or(Some(at))),
+            None => return Ok(End::At(foreign.unwrap_or(at))),
             Some(byte) if FOREIGN.has(byte) => foreign = foreign.or(Some(at)),
             Some(_) => {
                 if let Some(end) = end(text, at)? {
-                    return Ok(Some(end));
+                    return Ok(End::At(end));
+                }
+                if let Some(foreign) = foreign
+                    && text.has(at, BEGIN)?
+                {
+                    return Ok(End::At(foreign));
                 }
             }
         }
     }
-    Ok(foreign)
+    Ok(End::Beyond(foreign))
 }
 
 /// Where a key ends, if it ends here.
@@ -138,7 +163,12 @@ mod tests {
                 assert_eq!(PEM_PRIVATE_KEY.scan(&key.as_bytes()[..end], false), Step::Open, "{foreign} {end}");
             }
             let far = format!("-----BEGIN PRIVATE KEY-----\nMC4C{foreign}{}", "x".repeat(LONGEST + 64));
-            assert_eq!(PEM_PRIVATE_KEY.scan(far.as_bytes(), false), Step::Match { len: 32, score: Score::Shape });
+            assert_eq!(PEM_PRIVATE_KEY.scan(far.as_bytes(), false), Step::Begun { len: 32 });
+            assert_eq!(PEM_PRIVATE_KEY.rest(&far.as_bytes()[32..], false), (0, true));
+            let end = format!("{}-----END PRIVATE KEY-----", "x".repeat(LONGEST - 100));
+            assert_eq!(PEM_PRIVATE_KEY.rest(format!("{foreign}{end}.").as_bytes(), false), (end.len() + 1, true));
+            let next = format!("-----BEGIN PRIVATE KEY-----\nMC4C{foreign}-----BEGIN PRIVATE KEY-----\nx");
+            assert_eq!(PEM_PRIVATE_KEY.scan(next.as_bytes(), false), Step::Match { len: 32, score: Score::Shape });
             let more = format!("MC4C{foreign}AQAw\n-----END PRIVATE KEY-----");
             assert_eq!(PEM_PRIVATE_KEY.rest(more.as_bytes(), false), (more.len(), true));
             assert_eq!(PEM_PRIVATE_KEY.rest(&more.as_bytes()[..20], false), (4, false));

@@ -3,12 +3,15 @@
 use super::byte_set::{ByteSet, DIGITS};
 use super::checksum::number_at;
 use super::text::{Found, Text, Unknown};
+use super::traits::{Needs, PLUS};
 use super::{Boundary, Detector, Score, Shape};
 
 pub(super) const PHONE_E164: Detector = Detector {
     name: "phone_e164",
     starts: ByteSet::of(b"+"),
     max_len: 56,
+    needs: Needs { len: 9, digits: 8, kinds: PLUS, is_number: true },
+    leads: u32::MAX,
     before: Boundary::Any,
     skip: 0,
     context: &[],
@@ -19,7 +22,9 @@ pub(super) const PHONE_NATIONAL: Detector = Detector {
     name: "phone_national",
     starts: DIGITS.or(ByteSet::of(b"(")),
     max_len: 56,
-    before: Boundary::NotNumber,
+    needs: Needs { len: 7, digits: 7, kinds: 0, is_number: true },
+    leads: u32::MAX,
+    before: Boundary::NotDotted,
     skip: 0,
     context: &[
         "phone",

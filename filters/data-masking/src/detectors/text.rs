@@ -22,15 +22,9 @@ pub(super) struct Found {
     pub(super) score: Option<Score>,
 }
 
-#[cfg(test)]
-thread_local! {
-    /// How many bytes were looked at.
-    pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
 fn count(_steps: usize) {
     #[cfg(test)]
-    STEPS.set(STEPS.get().saturating_add(_steps));
+    super::steps::add(_steps);
 }
 
 impl<'a> Text<'a> {

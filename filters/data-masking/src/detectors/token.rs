@@ -2,6 +2,7 @@
 
 use super::byte_set::{ALPHANUMERIC, ByteSet, DIGITS, LOWER, UPPER, WORD};
 use super::text::{Found, Text, Unknown};
+use super::traits::Needs;
 use super::{Boundary, Detector, Score, Shape};
 
 /// Where a token is no longer looked at as a whole.
@@ -33,11 +34,26 @@ const fn detector(name: &'static str, starts: &'static [u8], tokens: &'static [T
         name,
         starts: ByteSet::of(starts),
         max_len: LONGEST + 64,
+        needs: Needs { len: shortest(tokens), ..Needs::NOTHING },
+        leads: u32::MAX,
         before: Boundary::NotWord,
         skip: 0,
         context: &[],
         shape,
     }
+}
+
+const fn shortest(tokens: &[Token]) -> usize {
+    let mut shortest = usize::MAX;
+    let mut rest = tokens;
+    while let [token, behind @ ..] = rest {
+        let len = token.prefix.len().saturating_add(token.shortest);
+        if len < shortest {
+            shortest = len;
+        }
+        rest = behind;
+    }
+    shortest
 }
 
 /// AWS IAM User Guide, "IAM identifiers", unique identifiers: access keys, temporary ones, bearer tokens.
@@ -57,6 +73,8 @@ pub(super) const AWS_SECRET_KEY: Detector = Detector {
     name: "aws_secret_key",
     starts: BASE64,
     max_len: 48,
+    needs: Needs { len: 40, digits: 1, ..Needs::NOTHING },
+    leads: u32::MAX,
     before: Boundary::NotBase64,
     skip: 0,
     context: &["aws secret", "aws secret key", "aws secret access key", "secret access key", "secret key"],

@@ -2,6 +2,7 @@
 
 use super::Score;
 use super::text::{Found, Text, Unknown};
+use super::traits::Needs;
 
 /// The most digits and letters of a number.
 const LONGEST: usize = 24;
@@ -16,6 +17,64 @@ pub(super) struct Written {
     pub(super) check: fn(&[u8]) -> Option<Score>,
     /// Whether digits that nothing separates are too common to count without a context word.
     pub(super) is_common: bool,
+}
+
+/// What a text has in which a number stands in one of these forms.
+pub(super) const fn needs(forms: &[&str]) -> Needs {
+    let mut needs = Needs { len: usize::MAX, digits: usize::MAX, kinds: 0, is_number: true };
+    let mut rest = forms;
+    while let [form, behind @ ..] = rest {
+        let (mut len, mut digits) = (0usize, 0usize);
+        let mut symbols = form.as_bytes();
+        while let [symbol, more @ ..] = symbols {
+            if *symbol != b'~' {
+                len = len.saturating_add(1);
+            }
+            match *symbol {
+                b'0'..=b'9' => digits = digits.saturating_add(1),
+                b'A' | b'a' | b'X' | b'H' | b':' => needs.is_number = false,
+                _ => {}
+            }
+            symbols = more;
+        }
+        if len < needs.len {
+            needs.len = len;
+        }
+        if digits < needs.digits {
+            needs.digits = digits;
+        }
+        rest = behind;
+    }
+    needs
+}
+
+/// Numbers of leading digits, as bits.
+pub(super) const fn leading(least: usize, most: usize) -> u32 {
+    (u32::MAX << least) & (u32::MAX >> 31usize.saturating_sub(most))
+}
+
+/// How many digits a number may begin with that stands in one of these forms.
+pub(super) const fn leads(forms: &[&str]) -> u32 {
+    let mut leads = 0;
+    let mut rest = forms;
+    while let [form, behind @ ..] = rest {
+        let mut digits = 0usize;
+        let mut symbols = form.as_bytes();
+        leads |= loop {
+            match symbols {
+                [b'0'..=b'9', more @ ..] => (digits, symbols) = (digits.saturating_add(1), more),
+                // It is there, or nothing is.
+                [b'~', more @ ..] => {
+                    leads |= leading(digits, digits);
+                    symbols = more;
+                }
+                [b'X' | b'H', ..] => break leading(digits, 31),
+                _ => break leading(digits, digits),
+            }
+        };
+        rest = behind;
+    }
+    leads
 }
 
 struct Number {

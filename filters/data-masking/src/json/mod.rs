@@ -3,6 +3,7 @@
 //! Strings, numbers and names are looked at as a whole when they are no longer than `max_hold`, and as a text that comes in pieces
 //! when they are. Everything else passes as it is, down to its white space.
 
+mod skim;
 mod token;
 
 use crate::coding::Coding;
@@ -23,8 +24,7 @@ const LONGEST_CONTEXT: usize = 64;
 /// A stream of JSON.
 #[derive(Debug)]
 pub struct Json {
-    /// Whether a document that is none ends at the end of its line.
-    is_lines: bool,
+    lines: Lines,
     expect: Expect,
     frames: Vec<Frame>,
     /// How far each path leads to each frame's value.
@@ -43,6 +43,17 @@ pub struct Json {
     is_unseparated: bool,
     /// What is known of a long string, or of what is no JSON.
     text: State,
+}
+
+/// What the ends of lines are to documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// White space.
+    Blank,
+    /// They end a document, whole or not.
+    End,
+    /// They stand between its parts, and stay where they are; they end one that is no JSON.
+    Between,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,16 +98,18 @@ struct Aim {
 
 enum Step {
     To(usize),
+    /// Up to there, and that stays even where nothing else does.
+    Keep(usize),
     Hold,
     Invalid,
 }
 
 impl Json {
-    /// A stream of documents; where `is_lines`, one that is none ends with its line.
+    /// A stream of documents.
     #[must_use]
-    pub fn new(is_lines: bool) -> Self {
+    pub fn new(lines: Lines) -> Self {
         Self {
-            is_lines,
+            lines,
             expect: Expect::Value,
             frames: Vec::new(),
             trail: Vec::new(),
@@ -117,7 +130,11 @@ impl Json {
     /// The message must not go on.
     pub fn push(&mut self, run: &mut Run<'_>, input: &[u8], from: usize, at_end: bool) -> Result<usize, Stop> {
         let mut at = from;
+        let skims = Self::skims(run);
         while at < input.len() {
+            if skims {
+                at = self.skim(run, input, at)?;
+            }
             let was_muted = self.muted.is_some();
             match self.step(run, input, at, at_end)? {
                 Step::To(next) => {
@@ -126,6 +143,7 @@ impl Json {
                     }
                     at = next;
                 }
+                Step::Keep(next) => at = next,
                 Step::Hold => break,
                 Step::Invalid => self.give_up(run, input, at)?,
             }
@@ -137,6 +155,13 @@ impl Json {
     #[must_use]
     pub fn is_between(&self) -> bool {
         self.frames.is_empty() && self.expect == Expect::Value
+    }
+
+    /// Whether a string that was undecided ends behind so many bytes, with a quote that has no backslash before it.
+    #[must_use]
+    pub fn ends_string(&self, input: &[u8], undecided: usize) -> bool {
+        let new = input.get(undecided.saturating_sub(1)..).unwrap_or_default();
+        self.expect != Expect::Invalid && new.array_windows().any(|[before, byte]| *byte == b'"' && *before != b'\\')
     }
 
     fn step(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
@@ -175,8 +200,11 @@ impl Json {
     fn white_space(&mut self, run: &mut Run<'_>, input: &[u8], at: usize) -> Step {
         let rest = input.get(at..).unwrap_or_default();
         let ends_line = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let is_framed = self.is_lines && rest.first().is_some_and(ends_line);
-        let is_blank = |byte: &&u8| match self.is_lines {
+        let is_framed = self.ends_lines() && rest.first().is_some_and(ends_line);
+        if is_framed && self.lines == Lines::End && !self.is_between() {
+            return Step::Invalid;
+        }
+        let is_blank = |byte: &&u8| match self.ends_lines() {
             true => ends_line(byte) == is_framed && matches!(byte, b' ' | b'\t' | b'\n' | b'\r'),
             false => matches!(byte, b' ' | b'\t' | b'\n' | b'\r'),
         };
@@ -188,7 +216,12 @@ impl Json {
             self.pending.extend_from_slice(rest.get(..room).unwrap_or_default());
             run.splice.cut(at, end);
         }
-        Step::To(end)
+        if is_framed { Step::Keep(end) } else { Step::To(end) }
+    }
+
+    /// Whether a line end is more than white space.
+    fn ends_lines(&self) -> bool {
+        self.lines != Lines::Blank
     }
 
     fn comma(&mut self, run: &mut Run<'_>, at: usize) {
@@ -363,7 +396,7 @@ impl Json {
         at: usize,
         at_end: bool,
     ) -> Result<Step, Stop> {
-        let (end, is_over) = match token::string_end(input, at, self.is_lines) {
+        let (end, is_over) = match token::string_end(input, at, self.ends_lines()) {
             Ok(end) => (end, true),
             Err(StringEnd::Invalid) => return Ok(Step::Invalid),
             Err(_) if at_end => (input.len(), true),
@@ -410,7 +443,7 @@ impl Json {
         if self.muted.is_none() && literal != b"null" {
             let named = self.aim.field.map_or(Ok(None), |index| run.field(index, literal))?;
             let masked = match named {
-                None if is_number && !self.aim.is_excluded => run.whole(&self.key, literal)?,
+                None if is_number && !self.aim.is_excluded => self.number(run, literal)?,
                 named => named,
             };
             if let Some(masked) = masked {
@@ -421,10 +454,16 @@ impl Json {
         Ok(Step::To(end))
     }
 
+    /// A number with what is found in it masked: in the whole number that it is, or in how it is written.
+    fn number(&self, run: &mut Run<'_>, written: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
+        let masked = token::whole_number(written).map_or(Ok(None), |number| run.whole(&self.key, &number))?;
+        if masked.is_some() { Ok(masked) } else { run.whole(&self.key, written) }
+    }
+
     fn string_end(&self, run: &Run<'_>, input: &[u8], start: usize, at_end: bool) -> StringEnd {
         let longest = start.saturating_add(run.options.max_hold);
         let window = input.get(..longest.saturating_add(1)).unwrap_or(input);
-        match token::string_end(window, start, self.is_lines) {
+        match token::string_end(window, start, self.ends_lines()) {
             Ok(end) => StringEnd::At(end),
             Err(StringEnd::Unknown) if window.len() > longest => StringEnd::TooLong,
             Err(StringEnd::Unknown) if at_end => StringEnd::Invalid,
@@ -450,12 +489,15 @@ impl Json {
     }
 
     /// From here on it is no JSON.
-    fn give_up(&mut self, run: &Run<'_>, input: &[u8], at: usize) -> Result<(), Stop> {
-        let is_utf_16 = self.frames.is_empty() && matches!(input.get(at), Some(0 | 0xfe | 0xff));
+    fn give_up(&mut self, run: &mut Run<'_>, input: &[u8], at: usize) -> Result<(), Stop> {
+        let is_utf_16 = self.frames.is_empty() && matches!(input.get(at), Some(0xfe | 0xff));
         match run.on_invalid() {
             OnInvalid::Fail => Err(Stop::Failed("invalid_json")),
             OnInvalid::Text if is_utf_16 => Err(Stop::Failed("utf_16")),
             OnInvalid::Text | OnInvalid::Pass => {
+                if self.muted.is_none() && !self.pending.is_empty() {
+                    run.splice.replace(at, at, &self.pending);
+                }
                 self.restart();
                 self.expect = Expect::Invalid;
                 Ok(())
@@ -465,11 +507,13 @@ impl Json {
 
     fn invalid(&mut self, run: &mut Run<'_>, input: &[u8], at: usize, at_end: bool) -> Result<Step, Stop> {
         let rest = input.get(at..).unwrap_or_default();
-        let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).filter(|_| self.is_lines);
+        let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).filter(|_| self.ends_lines());
         let end = line_end.map_or(input.len(), |len| at.saturating_add(len).saturating_add(1));
         let is_over = line_end.is_some() || at_end;
         let consumed = match run.on_invalid() {
             OnInvalid::Pass => end,
+            // Of UTF-16, which no detector reads. There is none in text.
+            _ if input.get(at..end).is_some_and(|rest| rest.contains(&0)) => return Err(Stop::Failed("utf_16")),
             _ => run.value(Coding::Plain, &mut self.text, &[], input, at, end, is_over)?,
         };
         if line_end.is_some() {
@@ -479,7 +523,7 @@ impl Json {
     }
 
     fn restart(&mut self) {
-        *self = Self::new(self.is_lines);
+        *self = Self::new(self.lines);
     }
 }
 

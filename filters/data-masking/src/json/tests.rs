@@ -7,12 +7,12 @@ use crate::masking::{Options, Policy, Tally};
 use crate::path::Path;
 use crate::splice::Splice;
 
-fn masked(policy: &Policy, is_lines: bool, pieces: &[&[u8]]) -> Result<String, Stop> {
-    masked_with(OPTIONS, policy, is_lines, pieces)
+fn masked(policy: &Policy, lines: Lines, pieces: &[&[u8]]) -> Result<String, Stop> {
+    masked_with(OPTIONS, policy, lines, pieces)
 }
 
-fn masked_with(options: Options, policy: &Policy, is_lines: bool, pieces: &[&[u8]]) -> Result<String, Stop> {
-    let mut json = Json::new(is_lines);
+fn masked_with(options: Options, policy: &Policy, lines: Lines, pieces: &[&[u8]]) -> Result<String, Stop> {
+    let mut json = Json::new(lines);
     let mut tally = Tally::default();
     let out = in_pieces(pieces, |input, at_end| {
         let mut run = Run { policy, options: &options, splice: Splice::new(input), tally: &mut tally };
@@ -23,7 +23,7 @@ fn masked_with(options: Options, policy: &Policy, is_lines: bool, pieces: &[&[u8
 }
 
 fn whole(policy: &Policy, text: &str) -> String {
-    masked(policy, false, &[text.as_bytes()]).unwrap()
+    masked(policy, Lines::Blank, &[text.as_bytes()]).unwrap()
 }
 
 fn mask() -> Action {
@@ -106,13 +106,71 @@ fn documents_are_masked() {
 fn a_document_in_pieces_is_masked_as_the_whole() {
     for policy in &policies() {
         for document in DOCUMENTS {
-            for is_lines in [false, true] {
-                let whole = masked(policy, is_lines, &[document.as_bytes()]).unwrap();
+            for lines in [Lines::Blank, Lines::End, Lines::Between] {
+                let whole = masked(policy, lines, &[document.as_bytes()]).unwrap();
                 for pieces in cuts(document.as_bytes()) {
-                    assert_eq!(masked(policy, is_lines, &pieces).unwrap(), whole, "{document} {pieces:?}");
+                    assert_eq!(masked(policy, lines, &pieces).unwrap(), whole, "{document} {pieces:?}");
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_number_is_found_however_it_is_written() {
+    let policy = policy(vec![], vec![("credit_card", mask())]);
+    for number in ["4111111111111111.0", "4.111111111111111e15", "4.111111111111111E+15", "411111111111111100e-2"] {
+        let document = format!("{{\"a\":[{number},1.5,2e3]}}");
+        assert_eq!(whole(&policy, &document), r#"{"a":["************1111",1.5,2e3]}"#);
+        for pieces in cuts(document.as_bytes()) {
+            let masked = masked(&policy, Lines::Blank, &pieces).unwrap();
+            assert_eq!(masked, r#"{"a":["************1111",1.5,2e3]}"#, "{pieces:?}");
+        }
+    }
+}
+
+#[test]
+fn a_match_right_behind_an_escape_that_is_written_out_is_found() {
+    let policy = policy(vec![], vec![("credit_card", mask())]);
+    for (escape, card) in [("n", "4111111111111111"), ("t", "4111 1111 1111 1111"), ("r", "4111-1111-1111-1111")] {
+        let document = format!(r#"["a\\{escape}{card}\\n", "a{escape}{card}"]"#);
+        let expected = format!(r#"["a\\{escape}{}1111\\n", "a{escape}{card}"]"#, "*".repeat(card.len() - 4));
+        for pieces in cuts(document.as_bytes()) {
+            assert_eq!(masked(&policy, Lines::Blank, &pieces).unwrap(), expected, "{pieces:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_ends_in_the_middle_of_a_document_does_not_hide_the_next() {
+    let policy = policy(vec![("$.secret", Action::Remove)], vec![("email", mask())]);
+    for broken in ["{\"a\":1,", "{\"a\":[", "[", "{\"a\"", "{\"a\":"] {
+        let lines = format!("{broken}\n{{\"secret\":1,\"b\":2}}\n");
+        for pieces in cuts(lines.as_bytes()) {
+            let masked = masked(&policy, Lines::End, &pieces).unwrap();
+            assert_eq!(masked.trim_start_matches(broken), "\n{\"b\":2}\n", "{pieces:?}");
+        }
+        let options = Options { on_invalid: Some(OnInvalid::Fail), ..OPTIONS };
+        let failed = masked_with(options, &policy, Lines::End, &[lines.as_bytes()]);
+        assert_eq!(failed, Err(Stop::Failed("invalid_json")));
+    }
+}
+
+#[test]
+fn escapes_hide_nothing_from_one_who_skims() {
+    let policy = policy(vec![], vec![("credit_card", mask()), ("email", mask()), ("phone_national", mask())]);
+    for (written, expected) in [
+        (r"\u0034111111111111111", "************1111"),
+        (r"\4222222222222", r"\*********2222"),
+        (r"x \u00fc \n 4111111111111111", r"x \u00fc \n ************1111"),
+        (r"a\u0040example.com", "*********.com"),
+        (r"\u00fc a@example.com", r"\u00fc *********.com"),
+        (r"\u@ a@b\u002eexample", r"\u@ *******mple"),
+        (r"tel 030\/2312512", "tel *******2512"),
+    ] {
+        let document = format!(r#"{{"x": ["{written}", {{"y": "{written}"}}]}}"#);
+        let expected = format!(r#"{{"x": ["{expected}", {{"y": "{expected}"}}]}}"#);
+        assert_eq!(whole(&policy, &document), expected);
     }
 }
 
@@ -143,7 +201,7 @@ fn a_long_string_is_searched_in_pieces() {
     assert_eq!(whole(policy, &document), expected);
     for size in [1, 2, 3, 5, 7, 100, 1000] {
         let pieces: Vec<_> = document.as_bytes().chunks(size).collect();
-        assert_eq!(masked(policy, false, &pieces).unwrap(), expected, "{size}");
+        assert_eq!(masked(policy, Lines::Blank, &pieces).unwrap(), expected, "{size}");
     }
 }
 
@@ -159,7 +217,7 @@ fn what_is_no_json_is_searched_as_text() {
     ] {
         assert_eq!(whole(policy, text), expected);
         for pieces in cuts(text.as_bytes()) {
-            assert_eq!(masked(policy, false, &pieces).unwrap(), expected, "{pieces:?}");
+            assert_eq!(masked(policy, Lines::Blank, &pieces).unwrap(), expected, "{pieces:?}");
         }
     }
     let deep = ["[".repeat(200), "a@example.com".to_owned()].concat();
@@ -174,7 +232,7 @@ fn a_line_that_is_no_json_ends_with_itself() {
     let expected =
         "{\"name\": \"**cdef\"}\n{\"name\": [\"email\"]\n{\"name\": \"**cdef\"}\n{\"a\": \"b\n{\"name\": \"**cdef\"}";
     for pieces in cuts(text.as_bytes()) {
-        assert_eq!(masked(policy, true, &pieces).unwrap(), expected, "{pieces:?}");
+        assert_eq!(masked(policy, Lines::End, &pieces).unwrap(), expected, "{pieces:?}");
     }
 }
 
@@ -182,7 +240,7 @@ fn a_line_that_is_no_json_ends_with_itself() {
 fn what_is_no_json_fails_or_passes_where_it_is_to() {
     let policy = policy(vec![], vec![("email", mask())]);
     let on_invalid = |on_invalid, text: &[u8]| {
-        masked_with(Options { on_invalid: Some(on_invalid), ..OPTIONS }, &policy, false, &[text])
+        masked_with(Options { on_invalid: Some(on_invalid), ..OPTIONS }, &policy, Lines::Blank, &[text])
     };
     assert_eq!(on_invalid(OnInvalid::Fail, b"{\"a\": x"), Err(Stop::Failed("invalid_json")));
     assert_eq!(on_invalid(OnInvalid::Pass, b"[a@example.com]").unwrap(), "[a@example.com]");
@@ -193,9 +251,9 @@ fn what_is_no_json_fails_or_passes_where_it_is_to() {
 fn without_a_word_about_it_invalid_json_fails_where_fields_are_sought() {
     let options = Options { on_invalid: None, ..OPTIONS };
     let fields = policy(vec![("$.a", mask())], vec![]);
-    assert_eq!(masked_with(options, &fields, false, &[b"{\"a\": x"]), Err(Stop::Failed("invalid_json")));
+    assert_eq!(masked_with(options, &fields, Lines::Blank, &[b"{\"a\": x"]), Err(Stop::Failed("invalid_json")));
     let detectors = policy(vec![], vec![("email", mask())]);
-    assert_eq!(masked_with(options, &detectors, false, &[b"{\"a\": x"]).unwrap(), "{\"a\": x");
+    assert_eq!(masked_with(options, &detectors, Lines::Blank, &[b"{\"a\": x"]).unwrap(), "{\"a\": x");
 }
 
 #[test]
@@ -203,10 +261,10 @@ fn a_number_becomes_a_string_or_zero() {
     let options = Options { numbers: Numbers::Zero, ..OPTIONS };
     let policy = policy(vec![("$.a", mask()), ("$.b", Action::Replace("1.5".into()))], vec![("credit_card", mask())]);
     let document: &[u8] = br#"{"a": 123456, "b": 2, "c": [4111111111111111, true]}"#;
-    let zero = masked_with(options, &policy, false, &[document]).unwrap();
+    let zero = masked_with(options, &policy, Lines::Blank, &[document]).unwrap();
     assert_eq!(zero, r#"{"a": 0, "b": 1.5, "c": [0, true]}"#);
     assert_eq!(
-        masked(&policy, false, &[document]).unwrap(),
+        masked(&policy, Lines::Blank, &[document]).unwrap(),
         r#"{"a": "**3456", "b": 1.5, "c": ["************1111", true]}"#
     );
 }
@@ -217,7 +275,7 @@ fn a_report_changes_nothing() {
     for policy in &policies() {
         for document in DOCUMENTS {
             for pieces in [[document.as_bytes(), b"", b""]].into_iter().chain(cuts(document.as_bytes()).step_by(7)) {
-                assert_eq!(masked_with(options, policy, false, &pieces).unwrap(), *document);
+                assert_eq!(masked_with(options, policy, Lines::Blank, &pieces).unwrap(), *document);
             }
         }
     }
@@ -226,8 +284,8 @@ fn a_report_changes_nothing() {
 #[test]
 fn what_is_blocked_stops_the_message() {
     let policy = policy(vec![("$.a", Action::Block(403))], vec![("email", Action::Block(422))]);
-    assert_eq!(masked(&policy, false, &[b"{\"b\": \"a@example.com\"}"]), Err(Stop::Blocked(422)));
-    assert_eq!(masked(&policy, false, &[b"{\"a\": 1}"]), Err(Stop::Blocked(403)));
+    assert_eq!(masked(&policy, Lines::Blank, &[b"{\"b\": \"a@example.com\"}"]), Err(Stop::Blocked(422)));
+    assert_eq!(masked(&policy, Lines::Blank, &[b"{\"a\": 1}"]), Err(Stop::Blocked(403)));
     assert_eq!(whole(&policy, "{\"b\": 1}"), "{\"b\": 1}");
 }
 
@@ -250,27 +308,31 @@ fn what_nothing_separates_from_a_document_is_no_json() {
         ("\"x\" 4111 1111 1111 1111\r\n", "\"x\" ***************1111\r\n"),
         ("1\n4111 1111 1111 1111", "1\n***************1111"),
     ] {
-        for is_lines in [false, true] {
+        for lines in [Lines::Blank, Lines::End, Lines::Between] {
             for pieces in cuts(text.as_bytes()) {
-                assert_eq!(masked(&policy, is_lines, &pieces).unwrap(), expected, "{pieces:?}");
+                assert_eq!(masked(&policy, lines, &pieces).unwrap(), expected, "{pieces:?}");
             }
         }
     }
     let options = Options { on_invalid: Some(OnInvalid::Fail), ..OPTIONS };
     for text in ["1 \n2\r\n{}\n\"x\"\t\n", "\x1e{}\n\x1e1\x1e[]", "4111111111111111  "] {
         for pieces in cuts(text.as_bytes()) {
-            assert!(masked_with(options, &policy, false, &pieces).is_ok(), "{pieces:?}");
+            assert!(masked_with(options, &policy, Lines::Blank, &pieces).is_ok(), "{pieces:?}");
         }
     }
     for text in ["{} {}", "1 2", "1{}", "[]\"x\"", "{}\u{feff}{}"] {
         for pieces in cuts(text.as_bytes()) {
-            assert_eq!(masked_with(options, &policy, false, &pieces), Err(Stop::Failed("invalid_json")), "{pieces:?}");
+            assert_eq!(
+                masked_with(options, &policy, Lines::Blank, &pieces),
+                Err(Stop::Failed("invalid_json")),
+                "{pieces:?}"
+            );
         }
     }
     let blanks = [b"4111", &[b' '; 300][..], b"1"].concat();
     for size in [1, 7, 1000] {
         let pieces: Vec<_> = blanks.chunks(size).collect();
-        assert_eq!(masked(&policy, false, &pieces).unwrap().as_bytes(), blanks);
+        assert_eq!(masked(&policy, Lines::Blank, &pieces).unwrap().as_bytes(), blanks);
     }
 }
 
@@ -306,17 +368,37 @@ proptest! {
             prop_assert!(!once.contains("4111 1111") || policy.detectors.is_empty() || !policy.excluded.is_empty());
             let cut = cut.min(document.len());
             let pieces = [&document.as_bytes()[..cut], &document.as_bytes()[cut..]];
-            prop_assert_eq!(&masked(policy, false, &pieces).unwrap(), &once);
+            prop_assert_eq!(&masked(policy, Lines::Blank, &pieces).unwrap(), &once);
         }
     }
 
     #[test]
     fn any_bytes_are_masked_alike_in_every_chunking(text in r#"([\[\]{}",:\\ \n1a]|true|"a@example.com"|\\u00|4111111111111111)*"#, cut in 0_usize..60) {
         for policy in &policies() {
-            let once = whole(policy, &text);
+            let once = masked(policy, Lines::Blank, &[text.as_bytes()]);
+            prop_assert!(once.is_ok() || text.contains('\0'));
             let cut = cut.min(text.len());
             let pieces = [&text.as_bytes()[..cut], &text.as_bytes()[cut..]];
-            prop_assert_eq!(&masked(policy, false, &pieces).unwrap(), &once);
+            prop_assert_eq!(masked(policy, Lines::Blank, &pieces), once);
+        }
+    }
+}
+
+#[test]
+fn utf_16_is_no_text_wherever_its_first_wrong_byte_stands() {
+    let policy = policy(vec![], vec![("credit_card", mask())]);
+    for text in
+        ["{\"a\":\"4111111111111111\"}", "[4111111111111111]", "\"4111111111111111\"", "4111111111111111", "x 4111"]
+    {
+        let little: Vec<_> = text.bytes().flat_map(|byte| [byte, 0]).collect();
+        let big: Vec<_> = text.bytes().flat_map(|byte| [0, byte]).collect();
+        for encoded in [little, big] {
+            let bytes: Vec<_> = encoded.chunks(1).collect();
+            for pieces in [&bytes[..], &[&encoded]] {
+                for lines in [Lines::Blank, Lines::End] {
+                    assert_eq!(masked(&policy, lines, pieces), Err(Stop::Failed("utf_16")), "{text}");
+                }
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Tokens of JSON.
 
+use crate::detectors::traits::Traits;
+
 /// Where a string ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StringEnd {
@@ -15,17 +17,21 @@ pub(super) enum StringEnd {
 
 /// The place of the quote that ends a string of which `from` is inside, not behind a backslash.
 pub(super) fn string_end(input: &[u8], from: usize, is_line: bool) -> Result<usize, StringEnd> {
-    let mut is_escaped = false;
-    for (at, byte) in input.iter().enumerate().skip(from) {
-        match byte {
-            b'\n' | b'\r' if is_line => return Err(StringEnd::Invalid),
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => return Ok(at),
-            _ => {}
+    let ends_line = |byte: Option<&u8>| is_line && matches!(byte, Some(b'\n' | b'\r'));
+    let mut at = from;
+    loop {
+        let (_, len) = Traits::of_plain(input.get(at..).unwrap_or_default());
+        at = at.saturating_add(len);
+        let next = at.saturating_add(1);
+        match input.get(at) {
+            None => return Err(StringEnd::Unknown),
+            Some(b'"') => return Ok(at),
+            byte if ends_line(byte) => return Err(StringEnd::Invalid),
+            Some(b'\\') if ends_line(input.get(next)) => return Err(StringEnd::Invalid),
+            Some(b'\\') => at = next.saturating_add(1),
+            Some(_) => at = next,
         }
     }
-    Err(StringEnd::Unknown)
 }
 
 /// Up to where a string that does not end here can be taken without cutting a backslash from what it stands before.
@@ -77,6 +83,28 @@ pub(super) fn is_number(text: &[u8]) -> bool {
     rest.is_empty()
 }
 
+/// The whole number that a number of JSON is which is written with a fraction or an exponent; nothing for another, or a very large one.
+pub(super) fn whole_number(text: &[u8]) -> Option<Vec<u8>> {
+    const LONGEST: usize = 40;
+    let is_exponent = |byte: &u8| matches!(byte, b'e' | b'E');
+    let (mantissa, exponent) = match text.iter().position(is_exponent) {
+        Some(at) => (text.get(..at)?, str::from_utf8(text.get(at.saturating_add(1)..)?).ok()?.parse::<i8>().ok()?),
+        None if text.contains(&b'.') => (text, 0),
+        None => return None,
+    };
+    let is_negative = mantissa.first() == Some(&b'-');
+    let point = mantissa.iter().position(|byte| *byte == b'.').unwrap_or(mantissa.len());
+    let before = point.saturating_sub(usize::from(is_negative));
+    let digits: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
+    let len = before.checked_add_signed(exponent.into()).filter(|len| (1..=LONGEST).contains(len))?;
+    let (whole, fraction) = digits.split_at(len.min(digits.len()));
+    let is_whole = fraction.iter().all(|digit| *digit == b'0');
+    let zeros = std::iter::repeat_n(&b'0', len.saturating_sub(whole.len()));
+    let sign = is_negative.then_some(&b'-');
+    let mut number = sign.into_iter().chain(whole.iter().chain(zeros).skip_while(|digit| **digit == b'0')).copied();
+    is_whole.then(|| number.by_ref().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +116,26 @@ mod tests {
         }
         for text in ["", "-", "01", "1.", ".1", "1e", "1e+", "1x", "+1", "0x1", "1.e1", "true"] {
             assert!(!is_number(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (written, number) in [
+            ("4111111111111111.0", Some("4111111111111111")),
+            ("-12.00", Some("-12")),
+            ("4.111111111111111e15", Some("4111111111111111")),
+            ("4.111111111111111E+15", Some("4111111111111111")),
+            ("41111111111111110e-1", Some("4111111111111111")),
+            ("0.4111111111111111e16", Some("4111111111111111")),
+            ("4e3", Some("4000")),
+            ("4111", None),
+            ("4.5", None),
+            ("1e-2", None),
+            ("1e99", None),
+            ("1e999", None),
+        ] {
+            assert_eq!(whole_number(written.as_bytes()).as_deref(), number.map(str::as_bytes), "{written}");
         }
     }
 

@@ -26,16 +26,12 @@ pub struct Pattern {
 pub(super) struct Upcoming {
     /// Of the pattern among the entries.
     pub(super) index: usize,
-    next: Next,
+    /// Where it begins and ends.
+    next: Option<(usize, usize)>,
+    /// From here on it takes more text to say.
+    open: usize,
     /// The text that it is looked for in: what stands before, and the text.
-    haystack: String,
-}
-
-#[derive(Clone, Copy)]
-enum Next {
-    Unknown,
-    None,
-    Match { start: usize, end: usize },
+    haystack: Option<String>,
 }
 
 /// What a pattern says of one place.
@@ -74,15 +70,13 @@ impl Pattern {
         }
     }
 
-    /// The first match from `from` on.
-    fn find(&self, haystack: &str, from: usize) -> Next {
+    /// Where the first match from `from` on begins and ends.
+    fn find(&self, haystack: &str, from: usize) -> Option<(usize, usize)> {
         if from > haystack.len() {
-            return Next::None;
+            return None;
         }
-        match self.regex.find_at(haystack, from) {
-            Some(found) if !found.is_empty() => Next::Match { start: found.start(), end: found.end() },
-            _ => Next::None,
-        }
+        let found = self.regex.find_at(haystack, from)?;
+        (!found.is_empty()).then(|| (found.start(), found.end()))
     }
 }
 
@@ -90,27 +84,35 @@ impl Pattern {
 
 impl Upcoming {
     pub(super) fn new(index: usize) -> Self {
-        Self { index, next: Next::Unknown, haystack: String::new() }
+        Self { index, next: None, open: usize::MAX, haystack: None }
     }
 
-    /// What the pattern says of `place`; the places that are asked for only grow.
-    pub(super) fn at(&mut self, pattern: &Pattern, before: &[u8], text: &[u8], place: usize, at_end: bool) -> At {
+    /// Looks for the next match from `from` on, unless it is known.
+    pub(super) fn seek(&mut self, pattern: &Pattern, before: &[u8], text: &[u8], from: usize, at_end: bool) {
         let near = before.get(before.len().saturating_sub(LOOK_AROUND)..).unwrap_or(before);
         let offset = near.len();
-        if matches!(self.next, Next::Unknown) {
-            self.haystack = sanitized(near, text);
-            self.next = pattern.find(&self.haystack, offset.saturating_add(place));
+        let is_known = self.haystack.is_some() && self.next.is_none_or(|(start, _)| start >= from);
+        if !is_known {
+            let haystack = self.haystack.get_or_insert_with(|| sanitized(near, text));
+            let found = pattern.find(haystack, offset.saturating_add(from));
+            self.next = found.map(|(start, end)| (start.saturating_sub(offset), end.saturating_sub(offset)));
         }
-        let here = offset.saturating_add(place);
-        if let Next::Match { start, .. } = self.next
-            && start < here
-        {
-            self.next = pattern.find(&self.haystack, here);
+        if !at_end {
+            let reach = pattern.max_len.saturating_add(LOOK_AROUND);
+            self.open = text.len().saturating_add(1).saturating_sub(reach).max(from);
         }
-        let reach = place.saturating_add(pattern.max_len).saturating_add(LOOK_AROUND);
+    }
+
+    /// Where it has something to say.
+    pub(super) fn place(&self) -> usize {
+        self.next.map_or(self.open, |(start, _)| start.min(self.open))
+    }
+
+    /// What it says of a place.
+    pub(super) fn at(&self, place: usize) -> At {
         match self.next {
-            _ if !at_end && reach > text.len() => At::Open,
-            Next::Match { start, end } if start == here => At::Match(end.saturating_sub(offset)),
+            _ if place >= self.open => At::Open,
+            Some((start, end)) if start == place => At::Match(end),
             _ => At::Nothing,
         }
     }

@@ -3,6 +3,8 @@ use palisade_sdk::config;
 use super::*;
 use crate::detectors;
 
+mod steps;
+
 struct Expression(Pattern);
 
 impl config::FromConfig for Expression {
@@ -138,14 +140,25 @@ fn of_matches_that_overlap_the_longest_counts_and_the_rest_is_no_less_masked() {
 
 #[test]
 fn matches_that_overlap_without_end_are_masked_to_the_last_byte_in_every_chunking() {
-    let scanner = Scanner::new(vec![(pattern("xyx|yxy"), false)]);
+    let scanner = Scanner::new(vec![(pattern("xyxy"), false), (pattern("yxyx"), false)]);
     let text = "xy".repeat(10_000);
     let masked = whole(&scanner, &text);
-    let unmasked = masked.replace("[0:xyx]", "").replace("[0:yxy]", "");
+    let unmasked = masked.replace("[0:xyxy]", "").replace("[1:yxyx]", "");
     assert!(!unmasked.contains(['x', 'y']));
     for size in [1001, 4999, 8192] {
         let pieces: Vec<_> = text.as_bytes().chunks(size).collect();
         assert!(scanned(&scanner, "", &pieces) == masked, "{size}");
+    }
+}
+
+#[test]
+fn matches_of_one_pattern_do_not_overlap() {
+    let scanner = Scanner::new(vec![(pattern("xyx"), false), (pattern("b{2,4}"), true)]);
+    for (text, expected) in [("xyxyx", "[0:xyx]yx"), ("xyxyxyx", "[0:xyx]y[0:xyx]"), ("bbbbbb", "(1)bbbb(1)bb")] {
+        for cut in 0..text.len() {
+            let (first, second) = text.split_at(cut);
+            assert_eq!(scanned(&scanner, "", &[first.as_bytes(), second.as_bytes()]), expected, "{text} {cut}");
+        }
     }
 }
 

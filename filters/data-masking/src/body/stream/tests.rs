@@ -2,10 +2,13 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use palisade_sdk::protobuf::put_bytes;
 
 use super::*;
 use crate::actions::{Action, Mask};
+use crate::body::Format;
 use crate::body::encoding::Encoding;
+use crate::body::grpc::Grpc;
 use crate::fake::{OPTIONS, policy};
 
 /// What a client gets of a body in these pieces, from a host that holds what it is told to.
@@ -177,4 +180,83 @@ fn a_body_that_begins_with_a_mark_of_utf_16_cannot_be_read() {
             assert!(stream.piece(&policy, &OPTIONS, &mut Tally::default(), piece, is_last).is_ok());
         }
     }
+}
+
+/// A gRPC message with one field of this length.
+fn message(len: usize) -> Vec<u8> {
+    let mut message = Vec::new();
+    put_bytes(&mut message, 2, &vec![b'x'; len]);
+    [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), &message].concat()
+}
+
+/// What comes out of each piece of a body of which nothing is held.
+fn pieces(body: impl Into<Body>, options: &Options, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+    let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask::default()))]);
+    let mut stream = Stream::new(body, None, false, None);
+    let mut piece = |piece: &&[u8]| {
+        let outcome = stream.piece(&policy, options, &mut Tally::default(), piece, false).unwrap();
+        outcome.replaced.unwrap_or_else(|| piece.to_vec())
+    };
+    pieces.iter().map(&mut piece).collect()
+}
+
+#[test]
+fn what_is_carried_is_not_copied_for_each_piece() {
+    let policy = policy(vec![], vec![]);
+    let message = message(20_000);
+    for encoding in [Encoding::Identity, Encoding::Gzip] {
+        let encoded = match encoding {
+            Encoding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+                encoder.write_all(&message).unwrap();
+                encoder.finish().unwrap()
+            }
+            _ => message.clone(),
+        };
+        let mut stream = Stream::new(Body::Grpc(Grpc::new(false)), encoding.decoder(1 << 20), false, None);
+        let mut copies = 0;
+        let mut client = Vec::new();
+        for (at, byte) in encoded.chunks(1).enumerate() {
+            let before = stream.carry.capacity();
+            let outcome =
+                stream.piece(&policy, &OPTIONS, &mut Tally::default(), byte, at + 1 == encoded.len()).unwrap();
+            copies += usize::from(stream.carry.capacity() != before);
+            client.extend(outcome.replaced.unwrap_or_else(|| byte.to_vec()));
+        }
+        assert_eq!(client, message);
+        assert!(copies < 50, "{copies}");
+    }
+}
+
+#[test]
+fn what_is_whole_goes_with_the_piece_that_makes_it_so() {
+    let message = message(17_000);
+    for at in [1, 4, 5, 6, 1000, 16_384, message.len() - 1] {
+        let (first, second) = message.split_at(at);
+        let sent = pieces(Body::Grpc(Grpc::new(false)), &OPTIONS, &[first, second]);
+        assert_eq!(sent, [vec![], message.clone()], "{at}");
+    }
+    let options = Options { max_hold: 8192, ..OPTIONS };
+    for (format, before, after) in
+        [(Format::JsonLines, "{\"a\":\"", "\"}\n"), (Format::EventStream, "data: {\"a\":\"", "\"}\n\n")]
+    {
+        let begun = [before, &"x".repeat(5000)].concat();
+        let [begun, sent] = pieces(format, &options, &[begun.as_bytes(), after.as_bytes()]).try_into().unwrap();
+        assert!(begun.len() < before.len(), "{format:?}");
+        assert!(sent.ends_with(after.trim_end().as_bytes()) || sent.ends_with(after.as_bytes()), "{format:?}");
+    }
+}
+
+#[test]
+fn a_quote_that_ends_nothing_is_no_reason_to_look_again() {
+    let options = Options { max_hold: 8192, ..OPTIONS };
+    let policy = policy(vec![], vec![("credit_card", Action::Mask(Mask::default()))]);
+    let mut stream = Stream::new(Format::Json, None, false, None);
+    let mut looks = 0;
+    for byte in [&b"[\""[..], &b"\\\"".repeat(4000)].concat().chunks(1) {
+        let before = stream.reader.undecided;
+        stream.piece(&policy, &options, &mut Tally::default(), byte, false).unwrap();
+        looks += usize::from(stream.reader.undecided != before);
+    }
+    assert!(looks < 600, "{looks}");
 }
