@@ -2,13 +2,20 @@
 
 pub mod authorization;
 pub mod base64url;
+mod bodies;
 pub mod claims;
 pub mod compact_jws;
 pub mod credentials;
 pub mod detectors;
+pub mod event_stream;
+pub mod form;
 pub mod htpasswd;
 pub mod introspection;
+pub mod json;
+pub mod json_lines;
+pub mod multipart;
 pub mod signatures;
+pub mod text;
 
 /// One target.
 pub struct Target {
@@ -28,7 +35,13 @@ pub const TARGETS: &[Target] = &[
     compact_jws::TARGET,
     credentials::TARGET,
     detectors::TARGET,
+    event_stream::TARGET,
+    form::TARGET,
     htpasswd::TARGET,
     introspection::TARGET,
+    json::TARGET,
+    json_lines::TARGET,
+    multipart::TARGET,
     signatures::TARGET,
+    text::TARGET,
 ];

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use palisade_fuzz::corpus;
 use palisade_fuzz::mutation::Mutator;
 use palisade_fuzz::targets::{
-    TARGETS, Target, authorization, base64url, claims, compact_jws, credentials, detectors, htpasswd, introspection,
-    signatures,
+    TARGETS, Target, authorization, base64url, claims, compact_jws, credentials, detectors, event_stream, form,
+    htpasswd, introspection, json, json_lines, multipart, signatures, text,
 };
 
 const CASES: usize = 1_000_000;
@@ -33,11 +33,6 @@ fn signed_tokens_hold_their_promises_a_million_times() {
 }
 
 #[test]
-fn signed_requests_hold_their_promises_a_million_times() {
-    hold(&signatures::TARGET);
-}
-
-#[test]
 fn credentials_in_queries_and_cookies_hold_their_promises_a_million_times() {
     hold(&credentials::TARGET);
 }
@@ -45,6 +40,16 @@ fn credentials_in_queries_and_cookies_hold_their_promises_a_million_times() {
 #[test]
 fn detectors_hold_their_promises_a_million_times() {
     hold(&detectors::TARGET);
+}
+
+#[test]
+fn events_that_are_masked_hold_their_promises_a_million_times() {
+    hold(&event_stream::TARGET);
+}
+
+#[test]
+fn forms_that_are_masked_hold_their_promises_a_million_times() {
+    hold(&form::TARGET);
 }
 
 #[test]
@@ -60,6 +65,26 @@ fn answers_about_tokens_hold_their_promises_a_million_times() {
 #[test]
 fn signatures_hold_their_promises_a_million_times() {
     hold(&signatures::TARGET);
+}
+
+#[test]
+fn documents_of_json_that_are_masked_hold_their_promises_a_million_times() {
+    hold(&json::TARGET);
+}
+
+#[test]
+fn lines_of_json_that_are_masked_hold_their_promises_a_million_times() {
+    hold(&json_lines::TARGET);
+}
+
+#[test]
+fn parts_that_are_masked_hold_their_promises_a_million_times() {
+    hold(&multipart::TARGET);
+}
+
+#[test]
+fn texts_that_are_masked_hold_their_promises_a_million_times() {
+    hold(&text::TARGET);
 }
 
 #[test]
