@@ -70,7 +70,8 @@ impl Connection {
                     }
                 }
                 Event::Data(data) => response.body.extend(data),
-                Event::End(_) if (100..200).contains(&response.status) => {}
+                // That of an interim one, whose head may have been read by itself.
+                Event::End(_) if response.status < 200 => {}
                 Event::End(trailers) => return Ok(Response { trailers, ..response }),
             }
         }
@@ -84,6 +85,15 @@ impl Connection {
                 Start::Request { .. } => bail!("a request came where a response was due"),
             },
             other => bail!("expected the head of a response, read {other:?}"),
+        }
+    }
+
+    /// Reads more of the body of a response whose head has been read; `None` at its end.
+    pub fn response_data(&mut self) -> Result<Option<Vec<u8>>> {
+        match self.event()?.context("the connection was closed within a response")? {
+            Event::Data(data) => Ok(Some(data)),
+            Event::End(_) => Ok(None),
+            Event::Head(head) => bail!("expected the body of a response, read {head:?}"),
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Group {
     pub suite: Suite,
     /// The filter's configuration instead of the one in the suite's config.
     pub configuration: Option<Value>,
+    /// What must not come to a client in any response.
+    pub hidden: Vec<String>,
 }
 
 /// What `suite.yaml` says.
@@ -73,8 +75,9 @@ impl Group {
         let suite =
             suite.with_context(|| format!("neither {} nor the folder above has a suite.yaml", folder.display()))?;
         let configuration = read_yaml(&folder.join("config.yaml"))?;
+        let hidden = read_yaml(&folder.join("hidden.yaml"))?.unwrap_or_default();
         let (filter, name) = (filter.to_owned(), format!("{filter}::{group}"));
-        Ok(Self { filter, name, files, suite, configuration })
+        Ok(Self { filter, name, files, suite, configuration, hidden })
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Target {
     pub url: String,
     /// Its admin interface, where it can be reached: the variable `{{admin}}`.
     pub admin: Option<String>,
+    /// What no response of it may hold.
+    pub hidden: Vec<String>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -36,7 +38,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 ///
-/// A file that cannot be read, each assertion that does not hold, or an answer over another protocol.
+/// A file that cannot be read, each assertion that does not hold, an answer over another protocol, or one with something that is to
+/// be hidden.
 pub fn run(path: &Path, protocol: Protocol, target: &Target) -> Result<()> {
     let content = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let requested = match protocol {
@@ -64,6 +67,7 @@ pub fn run(path: &Path, protocol: Protocol, target: &Target) -> Result<()> {
         Err(error) => bail!("{} is no Hurl file: {error}", path.display()),
     };
     ensure!(result.success, "{}", failures(&result, path));
+    hides(&result, target)?;
     spoke(&result, &target.url, protocol)
 }
 
@@ -73,6 +77,21 @@ fn failures(result: &HurlResult, path: &Path) -> String {
         format!("{}:{line}: {}", path.display(), error.description())
     });
     errors.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether nothing that is to be hidden came from Envoy's listener.
+fn hides(result: &HurlResult, Target { url, hidden, .. }: &Target) -> Result<()> {
+    for call in result.entries.iter().flat_map(|entry| &entry.calls) {
+        if !call.request.url.to_string().starts_with(url.as_str()) {
+            continue;
+        }
+        let head: String =
+            call.response.headers.iter().map(|header| format!("{}: {}\n", header.name, header.value)).collect();
+        let response = format!("{head}\n{}", String::from_utf8_lossy(&call.response.body));
+        let shown = hidden.iter().find(|hidden| response.contains(hidden.as_str()));
+        ensure!(shown.is_none(), "{} was answered with {shown:?}: {response}", call.request.url);
+    }
+    Ok(())
 }
 
 /// Whether what went to Envoy's listener really was of this protocol.

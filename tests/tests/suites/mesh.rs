@@ -15,13 +15,17 @@ pub(crate) struct Mesh {
     _idp: Option<Idp>,
     _upstream: Upstream,
     _modules: ModuleServer,
+    hidden: Vec<String>,
 }
 
 const CLEAR: &str = "ingress";
 const TLS: &str = "ingress_tls";
 
 impl Mesh {
-    pub(crate) fn start(Group { suite, configuration, .. }: &Group, module: Option<&OnProxyWasm>) -> Result<Self> {
+    pub(crate) fn start(
+        Group { suite, configuration, hidden, .. }: &Group,
+        module: Option<&OnProxyWasm>,
+    ) -> Result<Self> {
         let upstream = Upstream::start()?;
         let built = module.map(OnProxyWasm::built).transpose()?;
         let modules = match built {
@@ -53,7 +57,7 @@ impl Mesh {
         if let Some(built) = built {
             ensure!(modules.fetches(&built.file()) > 0, "Envoy did not fetch {}", built.file());
         }
-        Ok(Self { envoy, _idp: idp, _upstream: upstream, _modules: modules })
+        Ok(Self { envoy, _idp: idp, _upstream: upstream, _modules: modules, hidden: hidden.clone() })
     }
 
     pub(crate) fn target(&self, protocol: Protocol) -> Result<Target> {
@@ -61,7 +65,8 @@ impl Mesh {
             Protocol::Http1 => format!("http://{}", self.envoy.addr(CLEAR)?),
             Protocol::Http2 => format!("https://{}", self.envoy.addr(TLS)?),
         };
-        Ok(Target { url, admin: Some(format!("http://{}", self.envoy.admin_addr())) })
+        let admin = Some(format!("http://{}", self.envoy.admin_addr()));
+        Ok(Target { url, admin, hidden: self.hidden.clone() })
     }
 }
 

@@ -1,0 +1,49 @@
+//! Actions: what a guest asked for while it was called, done once it has returned.
+
+use super::local_reply::{LocalReply, local_reply};
+use super::{Direction, Exchange, abort, common_continue};
+use crate::vm::{self, Called, VmHandle};
+use std::cell::RefCell;
+use std::rc::Weak;
+
+/// What a guest asked for.
+pub(crate) enum Action {
+    /// To go on with a stream that its filter stopped.
+    Continue(Weak<RefCell<Exchange>>, usize, Direction),
+    /// To answer the client.
+    Reply(Weak<RefCell<Exchange>>, LocalReply),
+    /// To break the stream off.
+    Reset(Weak<RefCell<Exchange>>),
+}
+
+/// Calls a function of the guest, and then does what it asked for.
+pub(crate) fn run(vm: &VmHandle, context: u32, name: &'static str, arguments: &[u32]) -> Called {
+    let (called, _) = vm::call(vm, context, name, arguments);
+    act(vm);
+    called
+}
+
+/// Does what the guest asked for.
+pub(super) fn act(vm: &VmHandle) {
+    loop {
+        let action = vm.borrow_mut().next_action();
+        match action {
+            Some(Action::Continue(stream, place, direction)) => {
+                if let Some(stream) = stream.upgrade() {
+                    common_continue(&stream, direction, place);
+                }
+            }
+            Some(Action::Reply(stream, reply)) => {
+                if let Some(stream) = stream.upgrade() {
+                    local_reply(&stream, reply);
+                }
+            }
+            Some(Action::Reset(stream)) => {
+                if let Some(stream) = stream.upgrade() {
+                    abort(&stream);
+                }
+            }
+            None => return,
+        }
+    }
+}
