@@ -3,13 +3,13 @@
 //! ```text
 //! dist/modules/<name>.wasm   what Envoy loads, without names and local paths
 //! dist/schemas/<name>.json   the JSON Schema of a filter's config
-//! dist/SHA256SUMS            the modules' hashes, for `sha256sum --check`
+//! dist/sboms/<name>.cdx.json the crates in a module, in CycloneDX 1.6
+//! dist/SHA256SUMS            the hashes of modules, bills and lock, for `sha256sum --check`; what `palisade sign` signs
 //! dist/palisade.lock         what each module is; written last
 //! ```
 //!
 //! The same sources and toolchain give the same bytes, in any directory and with any `CARGO_HOME`.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,6 +19,8 @@ use crate::compile::{compile, optimise, toolchain_version};
 use crate::file;
 use crate::hash::sha256;
 use crate::lock::{Lock, Module};
+use crate::sbom;
+use crate::signature;
 use crate::wasm::{self, Interface};
 pub use crate::workspace::Workspace;
 
@@ -57,7 +59,7 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
         }
     }
     let lock = lock.with(modules.clone());
-    file::write(&out.join("SHA256SUMS"), lock.to_sha256sums())?;
+    file::write(&out.join(signature::SUMS), sums(&lock, out)?)?;
     file::write(&Lock::path(out), lock.to_json()?)?;
     Ok(modules)
 }
@@ -71,7 +73,7 @@ fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: 
     let bytes = optimise(workspace, &wasm::strip(&compiled.bytes)?)?;
     let unchanged = Interface::read(&bytes).with_context(refused)?.has_names_of(&interface);
     ensure!(unchanged, "wasm-opt changed the imports or exports of {}", compiled.name);
-    refuse_paths(&bytes, &local_paths(workspace)).with_context(refused)?;
+    refuse_paths(&bytes, &workspace.local_paths()).with_context(refused)?;
     let module = Module {
         file: format!("modules/{}.wasm", compiled.name),
         name: compiled.name,
@@ -84,19 +86,25 @@ fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: 
         labels,
     };
     file::write(&out.join(&module.file), bytes)?;
+    file::write(&out.join(sbom::file_of(&module.name)), sbom::bill(workspace, directory, &module)?)?;
     Ok(module)
+}
+
+/// The hashes of the modules, the lock, and the bills of materials.
+fn sums(lock: &Lock, out: &Path) -> Result<String> {
+    let mut sums = lock.to_sha256sums()?;
+    for name in lock.modules().iter().map(|module| sbom::file_of(&module.name)) {
+        let bill = out.join(&name);
+        if bill.exists() {
+            sums += &format!("{}  {name}\n", sha256(&file::read(&bill)?));
+        }
+    }
+    Ok(sums)
 }
 
 fn write_schema(filter: &Filter, out: &Path) -> Result<()> {
     let path = out.join("schemas").join(filter.module()).with_extension("json");
     file::write(&path, serde_json::to_string_pretty(&(filter.schema)())? + "\n")
-}
-
-/// The directories that differ from machine to machine.
-fn local_paths(workspace: &Workspace) -> Vec<PathBuf> {
-    let variables = ["HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR"];
-    let named = variables.into_iter().filter_map(env::var_os).map(PathBuf::from);
-    named.filter(|path| path.parent().is_some()).chain([workspace.root().to_path_buf()]).collect()
 }
 
 fn refuse_paths(module: &[u8], paths: &[PathBuf]) -> Result<()> {

@@ -2,7 +2,9 @@
 
 use palisade_auth::config::Config as Auth;
 use palisade_data_masking::config::Config as DataMasking;
-use palisade_rate_limit::config::{Config as RateLimitGlobal, WithoutGlobal as RateLimit};
+use palisade_rate_limit::config::{Config as RateLimitGlobal, LocalConfig as RateLimit};
+use palisade_sdk::OnFailure;
+use palisade_sdk::config::{self, ConfigErrors, FromConfig};
 use palisade_trace_sampler::config::Config as TraceSampler;
 use palisade_trace_sampler::span_export::WithSpanExport;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -10,20 +12,16 @@ use serde_json::Value;
 
 /// Every filter, by name.
 pub const FILTERS: &[Filter] = &[
-    Filter { name: "auth", module_crate: "filters/auth/module", schema: schema_of::<Auth> },
-    Filter { name: "data-masking", module_crate: "filters/data-masking/module", schema: schema_of::<DataMasking> },
-    Filter { name: "rate-limit", module_crate: "filters/rate-limit/module", schema: schema_of::<RateLimit> },
-    Filter {
-        name: "rate-limit-global",
-        module_crate: "filters/rate-limit/module-global",
-        schema: schema_of::<RateLimitGlobal>,
-    },
-    Filter { name: "trace-sampler", module_crate: "filters/trace-sampler/module", schema: schema_of::<TraceSampler> },
-    Filter {
-        name: "trace-sampler-span-export",
-        module_crate: "filters/trace-sampler/module-span-export",
-        schema: schema_of::<WithSpanExport>,
-    },
+    Filter::new::<Auth>("auth", "filters/auth/module", OnFailure::Refuse),
+    Filter::new::<DataMasking>("data-masking", "filters/data-masking/module", OnFailure::Refuse),
+    Filter::new::<RateLimit>("rate-limit", "filters/rate-limit/module", OnFailure::Refuse),
+    Filter::new::<RateLimitGlobal>("rate-limit-global", "filters/rate-limit/module-global", OnFailure::Refuse),
+    Filter::new::<TraceSampler>("trace-sampler", "filters/trace-sampler/module", OnFailure::Pass),
+    Filter::new::<WithSpanExport>(
+        "trace-sampler-span-export",
+        "filters/trace-sampler/module-span-export",
+        OnFailure::Pass,
+    ),
 ];
 
 /// A filter of this project.
@@ -35,9 +33,21 @@ pub struct Filter {
     pub(crate) module_crate: &'static str,
     /// The JSON Schema of its config.
     pub schema: fn() -> Value,
+    /// Reads a config in JSON as the filter does, and reports everything that is wrong with it.
+    pub check: fn(&[u8]) -> Result<(), ConfigErrors>,
+    /// What the filter does with an exchange where it could not do its work: whether it protects or observes.
+    pub on_failure: OnFailure,
 }
 
 impl Filter {
+    const fn new<C: FromConfig + JsonSchema>(
+        name: &'static str,
+        module_crate: &'static str,
+        on_failure: OnFailure,
+    ) -> Self {
+        Self { name, module_crate, schema: schema_of::<C>, check: check::<C>, on_failure }
+    }
+
     /// The name of its module, as in `modules/<module>.wasm`.
     #[must_use]
     pub fn module(&self) -> String {
@@ -61,9 +71,29 @@ fn schema_of<C: JsonSchema>() -> Value {
     SchemaGenerator::default().into_root_schema_for::<C>().into()
 }
 
+fn check<C: FromConfig>(config: &[u8]) -> Result<(), ConfigErrors> {
+    config::parse::<C>(config).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
+    use palisade_sdk::Filter as _;
+
     use super::*;
+
+    #[test]
+    fn the_catalog_knows_what_each_filter_does_when_it_fails() {
+        for (name, on_failure) in [
+            ("auth", palisade_auth::Auth::ON_FAILURE),
+            ("data-masking", palisade_data_masking::DataMasking::ON_FAILURE),
+            ("rate-limit", palisade_rate_limit::RateLimit::ON_FAILURE),
+            ("rate-limit-global", palisade_rate_limit::GlobalRateLimit::ON_FAILURE),
+            ("trace-sampler", palisade_trace_sampler::TraceSampler::ON_FAILURE),
+            ("trace-sampler-span-export", palisade_trace_sampler::SpanExportingTraceSampler::ON_FAILURE),
+        ] {
+            assert_eq!(find(name).unwrap().on_failure, on_failure, "{name}");
+        }
+    }
 
     #[test]
     fn every_filter_has_a_schema_of_an_object() {

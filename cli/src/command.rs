@@ -1,23 +1,49 @@
 //! The command line.
 
+use std::env::{self, VarError};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser};
 
+use crate::budget::{self, Budget};
 use crate::build::{self, Source};
 use crate::catalog::{self, Filter};
+use crate::check;
+use crate::file;
+use crate::lock::Lock;
 use crate::pin;
+use crate::rebuild;
+use crate::refusal::RULES;
+use crate::serve;
+use crate::signature;
+use crate::verify::{self, Release, Terms};
 use crate::workspace::Workspace;
 
 /// Builds, pins and checks Palisade filters.
 #[derive(Debug, Parser)]
 #[command(name = "palisade", version, arg_required_else_help = true)]
 pub enum Command {
-    /// Compile filters to modules and write dist/: modules, SHA256SUMS, palisade.lock, config schemas.
+    /// Compile filters to modules and write dist/: modules, SHA256SUMS, palisade.lock, config schemas, SBOMs.
     Build(Build),
     /// Write each config of envoy/ to dist/envoy/ with the modules' hashes, capability lists and metric labels.
     Pin(Pin),
+    /// Hold configs against the lock and its modules: Envoy's own, Istio's and Envoy Gateway's. Each rule has an exit code.
+    #[command(after_help = exit_codes())]
+    Verify(Verify),
+    /// Read a filter's config as the filter does, and say everything that is wrong with it.
+    Check(Check),
+    /// Hold the size, the imports and the callbacks of each module against budget.toml.
+    Size(Size),
+    /// Make a pair of keys, in minisign's format; the secret one is encrypted where PALISADE_KEY_PASSWORD is set.
+    Keygen(Keygen),
+    /// Sign dist/SHA256SUMS, which names every module and the lock.
+    Sign(Sign),
+    /// Run filters in a reverse proxy for development, without Envoy; `palisade serve --help` names its options. The first time,
+    /// it is compiled.
+    #[command(disable_help_flag = true)]
+    Serve(Serve),
 }
 
 /// `palisade build`.
@@ -34,6 +60,10 @@ pub struct Build {
     /// Where to write, instead of dist/.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Build the last commit again, in another directory and with another CARGO_HOME, and compare the bytes.
+    #[arg(long)]
+    verify: bool,
 }
 
 /// `palisade pin`.
@@ -50,6 +80,107 @@ pub struct Pin {
     /// Write nothing: hold these finished configs against the lock.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     check: Vec<PathBuf>,
+
+    #[command(flatten)]
+    signed: Signed,
+}
+
+/// `palisade verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Envoy bootstraps and listeners, EnvoyFilter, WasmPlugin, TrafficExtension, EnvoyExtensionPolicy; YAML or JSON.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Where the modules and the lock are, instead of dist/.
+    #[arg(long, value_name = "DIR")]
+    dist: Option<PathBuf>,
+
+    /// Let requests pass unfiltered when this module fails. May be repeated.
+    #[arg(long, value_name = "MODULE")]
+    allow: Vec<String>,
+
+    /// The release of Envoy that the configs are for: before 1.40 the capability list stands beside vm_config.
+    #[arg(long, value_name = "RELEASE", default_value = "1.40")]
+    envoy: Release,
+
+    #[command(flatten)]
+    signed: Signed,
+}
+
+/// Who must have signed the modules.
+#[derive(Args, Debug)]
+pub struct Signed {
+    /// Refuse modules that none of these public keys has signed. May be repeated, for the time in which a key is replaced.
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+}
+
+/// `palisade keygen`.
+#[derive(Args, Debug)]
+pub struct Keygen {
+    /// Where the secret key goes.
+    #[arg(long, value_name = "FILE", default_value = "palisade.key")]
+    secret: PathBuf,
+
+    /// Where the public key goes.
+    #[arg(long, value_name = "FILE", default_value = "palisade.pub")]
+    public: PathBuf,
+}
+
+/// `palisade sign`.
+#[derive(Args, Debug)]
+pub struct Sign {
+    /// Where the modules and the lock are, instead of dist/.
+    #[arg(long, value_name = "DIR")]
+    dist: Option<PathBuf>,
+
+    /// The secret key.
+    #[arg(long, value_name = "FILE", default_value = "palisade.key")]
+    secret: PathBuf,
+}
+
+/// `palisade check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The filter.
+    #[arg(value_name = "FILTER", value_parser = catalog::find)]
+    filter: &'static Filter,
+
+    /// Its config, YAML or JSON: what stands in Envoy's `configuration`, or in Istio's `pluginConfig`.
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+}
+
+/// `palisade size`.
+#[derive(Args, Debug)]
+pub struct Size {
+    /// Where the lock is, instead of dist/.
+    #[arg(long, value_name = "DIR")]
+    dist: Option<PathBuf>,
+
+    /// The budget, instead of budget.toml of the checkout.
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
+
+    /// Write the budget that the modules need.
+    #[arg(long)]
+    write: bool,
+}
+
+/// The rules of `palisade verify` with their exit codes.
+fn exit_codes() -> String {
+    let codes = RULES.iter().map(|(_, code, what)| format!("  {code}  {what}"));
+    let codes: Vec<_> = codes.collect();
+    format!("Exit codes, of the first rule that is broken:\n{}", codes.join("\n"))
+}
+
+/// `palisade serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// What the proxy is told.
+    #[arg(value_name = "OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
 }
 
 impl Command {
@@ -62,6 +193,12 @@ impl Command {
         match self {
             Self::Build(build) => build.run(),
             Self::Pin(pin) => pin.run(),
+            Self::Verify(verify) => verify.run(),
+            Self::Check(check) => check.run(),
+            Self::Size(size) => size.run(),
+            Self::Keygen(keygen) => signature::generate(&keygen.secret, &keygen.public, password()?),
+            Self::Sign(sign) => sign.run(),
+            Self::Serve(serve) => serve::run(&Workspace::find()?, &serve.options),
         }
     }
 }
@@ -75,8 +212,13 @@ impl Build {
             None if self.filters.is_empty() => Source::Filters(catalog::FILTERS.iter().collect()),
             None => Source::Filters(self.filters),
         };
-        for module in build::build(&workspace, &source, &out)? {
+        let modules = build::build(&workspace, &source, &out)?;
+        for module in &modules {
             println!("{module}");
+        }
+        if self.verify {
+            rebuild::verify(&workspace, &source, &modules)?;
+            println!("built again elsewhere: the same bytes");
         }
         Ok(())
     }
@@ -84,10 +226,8 @@ impl Build {
 
 impl Pin {
     fn run(self) -> Result<()> {
-        let dist = match self.dist {
-            Some(dist) => dist,
-            None => Workspace::find()?.dist(),
-        };
+        let dist = dist_or(self.dist)?;
+        verify::ensure_signed(&dist, &self.signed.keys)?;
         let done = if self.check.is_empty() {
             let templates = match self.templates {
                 Some(templates) => templates,
@@ -101,5 +241,68 @@ impl Pin {
             println!("{file}");
         }
         Ok(())
+    }
+}
+
+impl Verify {
+    fn run(self) -> Result<()> {
+        let dist = dist_or(self.dist)?;
+        let terms = Terms { allow: self.allow, envoy: self.envoy, keys: self.signed.keys };
+        for file in verify::verify(&self.files, &dist, &terms)? {
+            println!("{file}");
+        }
+        Ok(())
+    }
+}
+
+impl Check {
+    fn run(self) -> Result<()> {
+        check::check(self.filter, &self.config)?;
+        println!("{}: a config of {}", self.config.display(), self.filter.name);
+        Ok(())
+    }
+}
+
+impl Size {
+    fn run(self) -> Result<()> {
+        let lock = Lock::read_verified(&dist_or(self.dist)?)?;
+        let path = match self.budget {
+            Some(path) => path,
+            None => Workspace::find()?.budget(),
+        };
+        if self.write {
+            file::write(&path, budget::needed(&lock))?;
+        }
+        for line in Budget::read(&path)?.check(&lock)? {
+            println!("{line}");
+        }
+        Ok(())
+    }
+}
+
+impl Sign {
+    fn run(self) -> Result<()> {
+        let signature = signature::sign(&dist_or(self.dist)?, &self.secret, password()?)?;
+        println!("{}", signature.display());
+        Ok(())
+    }
+}
+
+/// The password of the secret key: not an argument, which everybody on the machine could read.
+fn password() -> Result<Option<String>> {
+    match env::var("PALISADE_KEY_PASSWORD") {
+        Ok(password) if password.is_empty() => {
+            bail!("PALISADE_KEY_PASSWORD is empty: set it to a password, or unset it for a key without one")
+        }
+        Ok(password) => Ok(Some(password)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => bail!("PALISADE_KEY_PASSWORD is not UTF-8"),
+    }
+}
+
+fn dist_or(given: Option<PathBuf>) -> Result<PathBuf> {
+    match given {
+        Some(dist) => Ok(dist),
+        None => Ok(Workspace::find()?.dist()),
     }
 }

@@ -1,7 +1,7 @@
 //! One module crate, compiled as `scripts/toolchain` says.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -20,7 +20,8 @@ pub(crate) struct Compiled {
 /// Compiles the crate in `directory`, which must be a `cdylib`.
 pub(crate) fn compile(workspace: &Workspace, directory: &Path) -> Result<Compiled> {
     let manifest = directory.join("Cargo.toml");
-    let output = Command::new(workspace.toolchain())
+    let output = workspace
+        .run_toolchain()
         .args(["cargo", "build", "--locked", "--profile", "wasm", "--message-format", "json-render-diagnostics"])
         .arg("--manifest-path")
         .arg(&manifest)
@@ -40,7 +41,8 @@ pub(crate) fn optimise(workspace: &Workspace, module: &[u8]) -> Result<Vec<u8>> 
     let [from, to] = ["stripped.wasm", "optimised.wasm"].map(|name| folder.path().join(name));
     file::write(&from, module)?;
     let script = workspace.toolchain();
-    let status = Command::new(&script)
+    let status = workspace
+        .run_toolchain()
         .arg("optimise")
         .args([&from, &to])
         .status()
@@ -52,7 +54,8 @@ pub(crate) fn optimise(workspace: &Workspace, module: &[u8]) -> Result<Vec<u8>> 
 /// The compiler, linker and optimiser that [`compile`] and [`optimise`] use.
 pub(crate) fn toolchain_version(workspace: &Workspace) -> Result<String> {
     let script = workspace.toolchain();
-    let output = Command::new(&script)
+    let output = workspace
+        .run_toolchain()
         .arg("version")
         .stderr(Stdio::inherit())
         .output()

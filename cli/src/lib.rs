@@ -8,14 +8,23 @@
 //! The binary `palisade` (`cargo palisade` in the workspace) is a thin shell around this library.
 #![allow(clippy::disallowed_types, reason = "a native program: std's hashers are seeded here")]
 
+pub mod budget;
 pub mod build;
 pub mod catalog;
+pub mod check;
 pub mod command;
 pub mod lock;
 pub mod pin;
+pub mod rebuild;
+pub mod refusal;
+pub mod signature;
+pub mod verify;
 pub mod wasm;
 
 mod compile;
 mod file;
 mod hash;
+mod inspect;
+mod sbom;
+mod serve;
 mod workspace;

@@ -13,6 +13,8 @@ use crate::hash::sha256;
 
 const FORMAT: u32 = 1;
 
+const FILE: &str = "palisade.lock";
+
 /// The lock: every module of a dist directory, by name.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +73,7 @@ impl Lock {
     /// The file of the lock in a dist directory.
     #[must_use]
     pub fn path(dist: &Path) -> PathBuf {
-        dist.join("palisade.lock")
+        dist.join(FILE)
     }
 
     /// Reads the lock of a dist directory.
@@ -144,9 +146,11 @@ impl Lock {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// The hashes in the form that `sha256sum --check` reads.
-    pub(crate) fn to_sha256sums(&self) -> String {
-        self.modules.iter().map(|module| format!("{}  {}\n", module.sha256, module.file)).collect()
+    /// The hashes of the modules, and of the lock itself, in the form that `sha256sum --check` reads.
+    pub(crate) fn to_sha256sums(&self) -> Result<String> {
+        let modules = self.modules.iter().map(|module| format!("{}  {}\n", module.sha256, module.file));
+        let lock = format!("{}  {FILE}\n", sha256(self.to_json()?.as_bytes()));
+        Ok(modules.chain([lock]).collect())
     }
 }
 

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use palisade::command::Command;
+use palisade::verify::Refused;
 
 fn main() -> ExitCode {
     match Command::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("palisade: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<Refused>().map_or(ExitCode::FAILURE, |refused| ExitCode::from(refused.exit_code()))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -9,6 +10,8 @@ use anyhow::{Context, Result};
 #[derive(Clone, Debug)]
 pub struct Workspace {
     root: PathBuf,
+    /// What its toolchain finds in its environment beside what is there.
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Workspace {
@@ -18,7 +21,12 @@ impl Workspace {
         let root = here.ancestors().find(|directory| toolchain_of(directory).is_file()).with_context(|| {
             format!("{} is in no checkout of Palisade (no scripts/toolchain above it): change into one", here.display())
         })?;
-        Ok(Self { root: root.to_path_buf() })
+        Ok(Self::at(root, Vec::new()))
+    }
+
+    /// The checkout in this directory, whose toolchain gets these variables.
+    pub(crate) fn at(root: &Path, environment: Vec<(&'static str, PathBuf)>) -> Self {
+        Self { root: root.to_path_buf(), environment }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -30,8 +38,27 @@ impl Workspace {
         toolchain_of(&self.root)
     }
 
+    /// A call of that script.
+    pub(crate) fn run_toolchain(&self) -> Command {
+        let mut command = Command::new(self.toolchain());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// The directories that differ from machine to machine.
+    pub(crate) fn local_paths(&self) -> Vec<PathBuf> {
+        let variables = ["HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR"];
+        let named = variables.into_iter().filter_map(env::var_os).map(PathBuf::from);
+        let given = self.environment.iter().map(|(_, path)| path.clone());
+        named.filter(|path| path.parent().is_some()).chain(given).chain([self.root.clone()]).collect()
+    }
+
     pub(crate) fn dist(&self) -> PathBuf {
         self.root.join("dist")
+    }
+
+    pub(crate) fn budget(&self) -> PathBuf {
+        self.root.join("budget.toml")
     }
 
     pub(crate) fn templates(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use palisade::catalog;
 use palisade_auth::config::Config as Auth;
 use palisade_data_masking::config::Config as DataMasking;
-use palisade_rate_limit::config::Config as RateLimit;
+use palisade_rate_limit::config::{Config as RateLimitGlobal, LocalConfig as RateLimit};
 use palisade_sdk::config;
 use palisade_trace_sampler::{config::Config, span_export::WithSpanExport};
 use serde_json::Value;
@@ -21,7 +21,8 @@ fn every_filter_config_is_one_that_its_filter_reads_and_its_schema_accepts() {
             let read = match module {
                 "auth" => config::parse::<Auth>(text.as_bytes()).map(drop),
                 "data_masking" => config::parse::<DataMasking>(text.as_bytes()).map(drop),
-                "rate_limit" | "rate_limit_global" => config::parse::<RateLimit>(text.as_bytes()).map(drop),
+                "rate_limit" => config::parse::<RateLimit>(text.as_bytes()).map(drop),
+                "rate_limit_global" => config::parse::<RateLimitGlobal>(text.as_bytes()).map(drop),
                 "trace_sampler" => config::parse::<Config>(text.as_bytes()).map(drop),
                 "trace_sampler_span_export" => config::parse::<WithSpanExport>(text.as_bytes()).map(drop),
                 other => panic!("{}: no filter is called {other}", path.display()),

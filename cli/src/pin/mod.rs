@@ -3,7 +3,6 @@
 //! [`render`] fills the templates of `envoy/` from the lock; [`check`] holds finished configs against the lock. What
 //! `render` writes has passed the same check.
 
-mod inspect;
 mod stats_tags;
 mod template;
 
@@ -14,8 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::file;
+use crate::inspect::{Policy, inspect};
 use crate::lock::Lock;
-use inspect::inspect;
 use template::{Releases, Variant};
 
 /// A config whose modules are pinned.
@@ -77,6 +76,9 @@ pub fn check(files: &[PathBuf], dist: &Path) -> Result<Vec<Pinned>> {
 pub use stats_tags::stats_config;
 pub use template::MODULE_DIRECTORY;
 
+/// What is shipped fails closed, whatever it does; the releases of Envoy that it is for want the list in either place.
+const POLICY: Policy<'_> = Policy { may_fail_open: &|_| false, is_deprecated_beside: false };
+
 /// Every YAML file but `compose.yaml`, which describes containers.
 fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
@@ -91,9 +93,10 @@ fn inspect_all(configs: &[(PathBuf, String)], lock: &Lock) -> Result<Vec<Pinned>
     let mut pinned = Vec::new();
     let mut refusals = Vec::new();
     for (path, config) in configs {
-        let report = inspect(config, lock).with_context(|| format!("{} is no YAML", path.display()))?;
-        if !report.problems.is_empty() {
-            refusals.push(format!("{} must not be loaded:\n  {}", path.display(), report.problems.join("\n  ")));
+        let report = inspect(config, lock, &POLICY).with_context(|| format!("{} is no YAML", path.display()))?;
+        if !report.refusals.is_empty() {
+            let problems: Vec<_> = report.refusals.iter().map(ToString::to_string).collect();
+            refusals.push(format!("{} must not be loaded:\n  {}", path.display(), problems.join("\n  ")));
         }
         pinned.push(Pinned { file: path.clone(), modules: report.modules });
     }

@@ -1,16 +1,12 @@
 //! `palisade pin`, on a dist directory with one small module.
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use palisade::lock::{Lock, Module};
+use palisade::lock::Lock;
 use palisade::pin;
-use palisade::wasm::Interface;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
+
+use crate::house::{House, stderr};
 
 #[test]
 fn a_template_becomes_a_remote_and_a_local_config_that_pass_the_check() {
@@ -165,95 +161,6 @@ fn without_a_lock_the_error_says_how_to_make_one() {
     let output = house.palisade(&["pin", "--dist", "dist", "--templates", "envoy"]);
     assert!(stderr(&output).contains("there is no lock: run `cargo palisade build`"), "{}", stderr(&output));
 }
-
-/// A directory with `envoy/`, and `dist/` with one module and its lock.
-struct House {
-    directory: TempDir,
-}
-
-impl House {
-    fn new() -> Self {
-        let house = Self { directory: TempDir::new().unwrap() };
-        let bytes = wat::parse_str(MODULE).unwrap();
-        let interface = Interface::read(&bytes).unwrap();
-        let lock = Lock::new(vec![Module {
-            name: "probe".into(),
-            version: "1.2.3".into(),
-            file: "modules/probe.wasm".into(),
-            sha256: hex::encode(Sha256::digest(&bytes)),
-            size: bytes.len(),
-            toolchain: "wat".into(),
-            exports: interface.exports,
-            imports: interface.imports,
-            labels: vec!["tier".into()],
-        }]);
-        house.write("dist/modules/probe.wasm", bytes);
-        house.write("dist/palisade.lock", serde_json::to_vec(&lock).unwrap());
-        house.write("envoy/probe.yaml", TEMPLATE);
-        house
-    }
-
-    fn render(&self) {
-        pin::render(&self.path("envoy"), &self.path("dist")).unwrap();
-    }
-
-    fn check(&self, config: &str) -> anyhow::Result<Vec<pin::Pinned>> {
-        self.write("config.yaml", config);
-        pin::check(&[self.path("config.yaml")], &self.path("dist"))
-    }
-
-    fn refusal(&self, config: &str) -> String {
-        self.check(config).unwrap_err().to_string()
-    }
-
-    fn sha256(&self) -> String {
-        Lock::read(&self.path("dist")).unwrap().module("probe").unwrap().sha256.clone()
-    }
-
-    fn palisade(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
-        command.current_dir(self.directory.path()).args(arguments).output().unwrap()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
-        fs::write(path, content).unwrap();
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-const MODULE: &str = r#"(module
-  (import "env" "proxy_log" (func $log))
-  (import "wasi_snapshot_preview1" "random_get" (func $random))
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "malloc") (param i32) (result i32) i32.const 0)
-  (func (export "proxy_on_context_create"))
-  (func (export "proxy_on_request_headers") call $random)
-  (func (export "proxy_on_log") call $log))"#;
-
-const TEMPLATE: &str = r#"
-http_filters:
-- name: probe # why this filter is here
-  typed_config:
-    "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-    config:
-      name: probe
-      failure_policy: FAIL_CLOSED
-      vm_config: !pin probe
-"#;
 
 const HAND_WRITTEN: &str = r#"
 http_filters:

@@ -1,0 +1,189 @@
+//! Objects of Kubernetes that load modules: Istio's `WasmPlugin` and `TrafficExtension`, Envoy Gateway's
+//! `EnvoyExtensionPolicy`. An `EnvoyFilter` holds Envoy's own config.
+//!
+//! Their `sha256` is the digest of the image's manifest with `oci://` and images, and the hash of the `.wasm` over HTTP.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Inspection, Object, at};
+use crate::hash::is_sha256;
+use crate::lock::Module;
+use crate::refusal::Rule;
+
+const DIGEST: &str = "@sha256:";
+
+/// Where a module comes from, as Istio reads an address.
+enum Source<'v> {
+    Http,
+    File(&'v str),
+    Image(&'v str),
+}
+
+impl<'v> Source<'v> {
+    /// By the scheme, in any case; what has none, or an unknown one, is an image.
+    fn of(url: &'v str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("oci", url));
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" | "https" => Self::Http,
+            "file" => Self::File(rest),
+            "oci" => Self::Image(rest),
+            _ => Self::Image(url),
+        }
+    }
+}
+
+impl<'a> Inspection<'a> {
+    /// Inspects the plugins of an object of Kubernetes, or of a list of such objects. Envoy's own config within is left.
+    pub(super) fn kubernetes(&mut self, place: &str, document: &Value) {
+        for (index, item) in items(document).enumerate() {
+            self.kubernetes(&at(place, &format!("items[{index}]")), item);
+        }
+        let Some(spec) = document.get("spec") else { return };
+        let place = at(place, "spec");
+        match kind_of(document) {
+            Some("WasmPlugin") => self.istio(&place, spec),
+            Some("TrafficExtension") => {
+                if let Some(wasm) = spec.get("wasm") {
+                    self.istio(&at(&place, "wasm"), wasm);
+                }
+            }
+            Some("EnvoyExtensionPolicy") => {
+                for (index, wasm) in gateway_plugins(spec).enumerate() {
+                    self.gateway(&at(&place, &format!("wasm[{index}]")), wasm);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn istio(&mut self, place: &str, plugin: &Value) {
+        self.istio_plugins.insert(place.to_owned());
+        let url = text(plugin, "url").unwrap_or_default();
+        let sha256 = text(plugin, "sha256");
+        let (url_place, hash_place) = (at(place, "url"), at(place, "sha256"));
+        let module = match Source::of(url) {
+            Source::Image(image) => self.image(&url_place, image, &hash_place, sha256),
+            Source::File(file) => {
+                if sha256.is_some() {
+                    let what = "Istio compares no hash with a local file; leave it out, and compare the file before the proxy starts";
+                    self.refuse(Rule::HashOfFile, &hash_place, what);
+                }
+                self.module_by_name(&url_place, file)
+            }
+            Source::Http => self.module_by_hash(&hash_place, sha256.unwrap_or_default(), url),
+        };
+        let Some(module) = module else { return };
+        match text(plugin, "failStrategy") {
+            None | Some("FAIL_CLOSE" | "FAIL_RELOAD") => {}
+            Some(other) => self.refuse_fail_open(&at(place, "failStrategy"), other, "write FAIL_CLOSE", module),
+        }
+        self.report.modules.push(module.name.clone());
+    }
+
+    fn gateway(&mut self, place: &str, plugin: &Value) {
+        let code = |kind: &str| plugin.pointer(&format!("/code/{kind}"));
+        let module = match (code("http"), code("image")) {
+            (Some(http), None) => {
+                let place = at(place, "code.http.sha256");
+                self.module_by_hash(
+                    &place,
+                    text(http, "sha256").unwrap_or_default(),
+                    text(http, "url").unwrap_or_default(),
+                )
+            }
+            (None, Some(image)) => {
+                let place = at(place, "code.image");
+                let url = text(image, "url").unwrap_or_default();
+                let reference = if let Source::Image(image) = Source::of(url) { image } else { url };
+                self.image(&at(&place, "url"), reference, &at(&place, "sha256"), text(image, "sha256"))
+            }
+            _ => {
+                let what = "name the module by either `http` or `image`";
+                self.refuse(Rule::UnknownModule, &at(place, "code"), what);
+                None
+            }
+        };
+        let Some(module) = module else { return };
+        if plugin.get("failOpen").is_some_and(|value| *value != Value::Bool(false)) {
+            self.refuse_fail_open(&at(place, "failOpen"), "true", "leave it out", module);
+        }
+        self.report.modules.push(module.name.clone());
+    }
+
+    /// An image, which is named by the digest of its manifest, in its reference or beside.
+    fn image(&mut self, url_place: &str, image: &str, hash_place: &str, sha256: Option<&str>) -> Option<&'a Module> {
+        let (name, digest) = image.split_once(DIGEST).map_or((image, None), |(name, digest)| (name, Some(digest)));
+        for (place, digest) in [(url_place, digest), (hash_place, sha256)] {
+            let Some(digest) = digest else { continue };
+            if !is_sha256(digest) {
+                self.refuse(Rule::HashForm, place, format!("`{digest}` is not 64 lower-case hex digits"));
+            } else if let Some(module) = self.lock.module_by_sha256(digest) {
+                let what = format!(
+                    "the hash of {}; an image is named by the digest of its manifest, and nothing could be pulled by this one",
+                    module.name
+                );
+                self.refuse(Rule::HashForDigest, place, what);
+            }
+        }
+        if digest.is_none() && sha256.is_none() {
+            let what = "missing: a tag can be moved to another image; name the image by its manifest's digest";
+            self.refuse(Rule::HashForm, hash_place, what);
+        }
+        let path = name.rsplit('/').next().unwrap_or_default();
+        let repository = path.split(':').next().unwrap_or_default();
+        self.module_by_name(url_place, &repository.replace('-', "_"))
+    }
+
+    fn refuse_fail_open(&mut self, place: &str, value: &str, remedy: &str, module: &Module) {
+        if !(self.policy.may_fail_open)(&module.name) {
+            let what = format!("{value} lets requests pass unfiltered when the module fails; {remedy}");
+            self.refuse(Rule::FailOpen, place, what);
+        }
+    }
+}
+
+/// The digests by which the images of a document are named.
+pub(super) fn image_digests(document: &Value) -> BTreeSet<String> {
+    let mut digests = BTreeSet::new();
+    collect_digests(document, &mut digests);
+    digests
+}
+
+fn collect_digests(value: &Value, digests: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            let url = object.get("url").and_then(Value::as_str).unwrap_or_default();
+            digests.extend(url.split_once(DIGEST).map(|(_, digest)| digest.to_owned()));
+            if !url.is_empty() && matches!(Source::of(url), Source::Image(_)) {
+                digests.extend(object.get("sha256").and_then(Value::as_str).map(ToOwned::to_owned));
+            }
+            digests.extend(object.get("image").and_then(|image| text(image, "sha256")).map(ToOwned::to_owned));
+            object.values().for_each(|value| collect_digests(value, digests));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_digests(item, digests)),
+        _ => {}
+    }
+}
+
+fn kind_of(document: &Value) -> Option<&str> {
+    let group = document.get("apiVersion")?.as_str()?.split('/').next()?;
+    let is_known = matches!(group, "extensions.istio.io" | "gateway.envoyproxy.io");
+    document.get("kind")?.as_str().filter(|_| is_known)
+}
+
+fn items(document: &Value) -> impl Iterator<Item = &Value> {
+    let is_list =
+        document.get("apiVersion").is_some() && text(document, "kind").is_some_and(|kind| kind.ends_with("List"));
+    document.get("items").filter(|_| is_list).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn gateway_plugins(spec: &Value) -> impl Iterator<Item = &Value> {
+    spec.get("wasm").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    let object: &Object = value.as_object()?;
+    object.get(name)?.as_str()
+}

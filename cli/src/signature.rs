@@ -1,0 +1,141 @@
+//! The signature of a dist directory: Ed25519 in minisign's format, over `SHA256SUMS`, which names every module and the lock.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKeyBox, SignatureBox};
+
+use crate::file;
+use crate::hash::sha256;
+use crate::lock::Lock;
+use crate::refusal::Rule;
+
+/// What is signed.
+pub(crate) const SUMS: &str = "SHA256SUMS";
+
+const SIGNATURE: &str = "SHA256SUMS.minisig";
+
+/// Why a dist directory is not taken for signed.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    pub(crate) rule: Rule,
+    pub(crate) file: PathBuf,
+    pub(crate) what: String,
+}
+
+/// Writes a new pair of keys; the secret one is encrypted where there is a password.
+///
+/// # Errors
+///
+/// Where one of the files is there already, or cannot be written.
+pub fn generate(secret: &Path, public: &Path, password: Option<String>) -> Result<()> {
+    for path in [secret, public] {
+        ensure!(
+            !path.exists(),
+            "{} is there already: a key that is lost cannot be replaced; choose another name",
+            path.display()
+        );
+    }
+    let pair = match &password {
+        Some(_) => KeyPair::generate_encrypted_keypair(password)?,
+        None => KeyPair::generate_unencrypted_keypair()?,
+    };
+    file::write_secret(secret, pair.sk.to_box(Some("palisade secret key"))?.into_string())?;
+    if public.exists() {
+        fs::remove_file(secret)?;
+        bail!("{} and {} are the same file: each key needs one of its own", secret.display(), public.display());
+    }
+    file::write(public, pair.pk.to_box()?.into_string())
+}
+
+/// Signs the sums of a dist directory, whose files are compared with them first, and gives the file of the signature.
+///
+/// # Errors
+///
+/// A key that cannot be read or opened, or a file that is not the one of the sums.
+pub fn sign(dist: &Path, secret: &Path, password: Option<String>) -> Result<PathBuf> {
+    Lock::read_verified(dist)?;
+    let sums = file::read(&dist.join(SUMS)).context("there are no sums: run `cargo palisade build`")?;
+    compare(dist, &sums).map_err(|doubt| anyhow::anyhow!("{}: {}", doubt.file.display(), doubt.what))?;
+    let key = SecretKeyBox::from_string(&file::read_text(secret)?);
+    let key = key.and_then(|key| match password {
+        Some(password) => key.into_secret_key(Some(password)),
+        None => key.into_unencrypted_secret_key(),
+    });
+    let key = key.with_context(|| {
+        format!("{} cannot be opened: is it a secret key, and the password its own?", secret.display())
+    })?;
+    let signature =
+        minisign::sign(None, &key, Cursor::new(sums), Some(SUMS), Some("signature of palisade's SHA256SUMS"))?;
+    let path = dist.join(SIGNATURE);
+    file::write(&path, signature.into_string())?;
+    Ok(path)
+}
+
+/// Holds a dist directory against its signature by one of these keys.
+///
+/// # Errors
+///
+/// A key that cannot be read; within, why the directory is not taken for signed.
+pub(crate) fn verify(dist: &Path, keys: &[PathBuf]) -> Result<Result<(), Doubt>> {
+    let keys = keys.iter().map(|path| public_key(path)).collect::<Result<Vec<_>>>()?;
+    Ok(verify_by(dist, &keys))
+}
+
+fn verify_by(dist: &Path, keys: &[PublicKey]) -> Result<(), Doubt> {
+    let file = dist.join(SIGNATURE);
+    let doubt = |rule, what: &str| Doubt { rule, file: file.clone(), what: what.to_owned() };
+    let Ok(text) = fs::read_to_string(&file) else {
+        return Err(doubt(Rule::Unsigned, "there is no signature; ask who built it to run `cargo palisade sign`"));
+    };
+    let Ok(signature) = SignatureBox::from_string(&text) else {
+        return Err(doubt(Rule::Unsigned, "no whole signature in minisign's format: get it again"));
+    };
+    let Some(key) = keys.iter().find(|key| key.keynum() == signature.keynum()) else {
+        return Err(doubt(Rule::Signature, "by another key than those that are given"));
+    };
+    let sums = sums_of(dist);
+    if minisign::verify(key, &signature, Cursor::new(&sums), true, false, false).is_err() {
+        return Err(doubt(Rule::Signature, "not the signature of SHA256SUMS: one of both was changed"));
+    }
+    compare(dist, &sums)
+}
+
+/// Holds a dist directory against its sums, whoever has signed them.
+pub(crate) fn ensure_whole(dist: &Path) -> Result<(), Doubt> {
+    compare(dist, &sums_of(dist))
+}
+
+/// The sums of a dist directory; without any, they name no lock.
+fn sums_of(dist: &Path) -> Vec<u8> {
+    fs::read(dist.join(SUMS)).unwrap_or_default()
+}
+
+/// Whether each file is the one of the sums, and the lock is among them.
+fn compare(dist: &Path, sums: &[u8]) -> Result<(), Doubt> {
+    let sums = String::from_utf8_lossy(sums);
+    let named: Vec<_> = sums.lines().filter_map(|line| line.split_once("  ")).collect();
+    let lock = Lock::path(dist);
+    if !named.iter().any(|(_, name)| dist.join(name) == lock) {
+        let what = "SHA256SUMS does not name the lock: run `cargo palisade build`".to_owned();
+        return Err(Doubt { rule: Rule::Signature, file: lock, what });
+    }
+    for (hash, name) in named {
+        let file = dist.join(name);
+        if fs::read(&file).map(|bytes| sha256(&bytes)).ok().as_deref() != Some(hash) {
+            let what = "not the file that SHA256SUMS names".to_owned();
+            return Err(Doubt { rule: Rule::Signature, file, what });
+        }
+    }
+    Ok(())
+}
+
+/// A public key: minisign's file, or the second line of one alone.
+fn public_key(path: &Path) -> Result<PublicKey> {
+    let text = file::read_text(path)?;
+    let key = PublicKeyBox::from_string(&text).and_then(PublicKeyBox::into_public_key);
+    let key = key.or_else(|_| PublicKey::from_base64(text.trim()));
+    key.with_context(|| format!("{} is no public key of minisign", path.display()))
+}

@@ -1,0 +1,122 @@
+//! A house to work in: templates, and a dist directory with two small modules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use palisade::lock::{Lock, Module};
+use palisade::pin;
+use palisade::wasm::Interface;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// A directory with `envoy/`, and `dist/` with the modules `probe` and `trace_sampler` and their lock.
+pub(crate) struct House {
+    directory: TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let house = Self { directory: TempDir::new().unwrap() };
+        let observer = MODULE.replace("(memory", "(global i32 (i32.const 1)) (memory");
+        let modules = [("probe", MODULE), ("trace_sampler", &observer)].map(|(name, text)| house.module(name, text));
+        let sums = modules.iter().map(|module| format!("{}  {}\n", module.sha256, module.file)).collect::<String>();
+        let lock = serde_json::to_vec(&Lock::new(modules.into())).unwrap();
+        house.write("dist/SHA256SUMS", format!("{sums}{}  palisade.lock\n", sha256(&lock)));
+        house.write("dist/palisade.lock", lock);
+        house.write("envoy/probe.yaml", TEMPLATE);
+        house
+    }
+
+    fn module(&self, name: &str, text: &str) -> Module {
+        let bytes = wat::parse_str(text).unwrap();
+        let interface = Interface::read(&bytes).unwrap();
+        let module = Module {
+            name: name.into(),
+            version: "1.2.3".into(),
+            file: format!("modules/{name}.wasm"),
+            sha256: sha256(&bytes),
+            size: bytes.len(),
+            toolchain: "wat".into(),
+            exports: interface.exports,
+            imports: interface.imports,
+            labels: vec!["tier".into()],
+        };
+        self.write(&format!("dist/{}", module.file), bytes);
+        module
+    }
+
+    pub(crate) fn render(&self) {
+        pin::render(&self.path("envoy"), &self.path("dist")).unwrap();
+    }
+
+    pub(crate) fn check(&self, config: &str) -> anyhow::Result<Vec<pin::Pinned>> {
+        self.write("config.yaml", config);
+        pin::check(&[self.path("config.yaml")], &self.path("dist"))
+    }
+
+    pub(crate) fn refusal(&self, config: &str) -> String {
+        self.check(config).unwrap_err().to_string()
+    }
+
+    pub(crate) fn sha256(&self) -> String {
+        self.sha256_of("probe")
+    }
+
+    pub(crate) fn sha256_of(&self, module: &str) -> String {
+        Lock::read(&self.path("dist")).unwrap().module(module).unwrap().sha256.clone()
+    }
+
+    pub(crate) fn palisade(&self, arguments: &[&str]) -> Output {
+        self.palisade_with(arguments, &[])
+    }
+
+    pub(crate) fn palisade_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+        command.env_remove("PALISADE_KEY_PASSWORD").envs(environment.iter().copied());
+        command.current_dir(self.directory.path()).args(arguments).output().unwrap()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) const MODULE: &str = r#"(module
+  (import "env" "proxy_log" (func $log))
+  (import "wasi_snapshot_preview1" "random_get" (func $random))
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) i32.const 0)
+  (func (export "proxy_on_context_create"))
+  (func (export "proxy_on_request_headers") call $random)
+  (func (export "proxy_on_log") call $log))"#;
+
+const TEMPLATE: &str = r#"
+http_filters:
+- name: probe # why this filter is here
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+    config:
+      name: probe
+      failure_policy: FAIL_CLOSED
+      vm_config: !pin probe
+"#;
