@@ -12,7 +12,6 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::group::{Group, REFERENCE, Workload};
-use crate::load::Client;
 use crate::mesh::{Mesh, Modules, requests};
 use crate::statistics::Spread;
 
@@ -59,7 +58,7 @@ pub fn measure(
     let worker = Worker::of(mesh.envoy().pid())?;
     let requests = requests(group, workload);
     let chains: Vec<_> = workload.chain_names().collect();
-    let clients = chains.iter().map(|chain| Client::open(mesh.addr(chain)?, effort.connections));
+    let clients = chains.iter().map(|chain| mesh.client(workload, chain, effort.connections));
     let mut clients = clients.collect::<Result<Vec<_>>>()?;
     let mut taken = vec![Vec::new(); chains.len()];
     for round in 0..WARM_UP + effort.rounds {

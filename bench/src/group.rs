@@ -45,6 +45,8 @@ pub struct Workload {
     pub token: Option<Token>,
     /// What a chain answers to a request without the workload's own headers: a proof that its filters are at work.
     pub without: Option<u16>,
+    /// What the upstream answers, where it matters.
+    pub answer: Option<Answer>,
     /// The chain with which the CPU time of the others is compared.
     pub native: Option<String>,
     /// How it is measured.
@@ -63,6 +65,18 @@ pub struct Token {
     /// Whether each request has a token that no request had before.
     #[serde(default)]
     pub fresh: bool,
+}
+
+/// A JSON array that the upstream answers, and what is left of it behind filters that change it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// One item.
+    pub item: String,
+    /// How often it stands there.
+    pub count: usize,
+    /// What each chain but the reference makes of it.
+    pub becomes: String,
 }
 
 /// How a workload is measured.
@@ -183,6 +197,24 @@ impl Workload {
     /// The names of its chains, the reference first.
     pub fn chain_names(&self) -> impl Iterator<Item = &str> {
         [REFERENCE].into_iter().chain(self.chains.iter().map(|chain| chain.name.as_str()))
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The body, as it comes from the upstream.
+    pub fn body(&self) -> String {
+        self.array(&self.item)
+    }
+
+    /// The body, as it comes from a chain.
+    pub fn body_from(&self, chain: &str) -> String {
+        self.array(if chain == REFERENCE { &self.item } else { &self.becomes })
+    }
+
+    fn array(&self, item: &str) -> String {
+        format!("[{}]", vec![item; self.count].join(","))
     }
 }
 

@@ -9,7 +9,6 @@ use palisade_testbed::envoy::trace;
 use serde::Serialize;
 
 use crate::group::{Group, Workload};
-use crate::load::Client;
 use crate::mesh::{Mesh, Modules, requests};
 
 /// How often each function is called for a request.
@@ -35,7 +34,7 @@ pub fn count(modules: &Modules, group: &Group, workload: &Workload) -> Result<BT
     let mut counted = BTreeMap::new();
     for chain in &workload.chains {
         let send = |count| {
-            let mut client = Client::open(mesh.addr(&chain.name)?, 1)?;
+            let mut client = mesh.client(workload, &chain.name, 1)?;
             client.send(&requests.take(count)).with_context(|| format!("the chain {:?}", chain.name))?;
             thread::sleep(SETTLE);
             anyhow::Ok(mesh.envoy().log().len())

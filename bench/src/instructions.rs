@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use crate::callgrind::{Callgrind, keep};
 use crate::group::{Group, REFERENCE, Workload};
-use crate::load::Client;
 use crate::mesh::{Mesh, Modules, requests};
 use crate::statistics::Spread;
 
@@ -59,7 +58,7 @@ pub fn measure(
     let requests = requests(group, workload);
     let mut clients = Vec::new();
     for chain in workload.chain_names() {
-        let mut client = Client::open(mesh.addr(chain)?, 1)?;
+        let mut client = mesh.client(workload, chain, 1)?;
         client.send(&requests.take(effort.warm_up)).with_context(|| format!("the chain {chain:?}"))?;
         clients.push((chain, client));
     }

@@ -36,6 +36,7 @@ struct Tokens {
 /// Connections to one chain.
 #[derive(Debug)]
 pub(crate) struct Client {
+    expected: String,
     connections: Vec<Connection>,
 }
 
@@ -87,22 +88,24 @@ impl Tokens {
 // === impl Client ===
 
 impl Client {
-    pub(crate) fn open(addr: SocketAddr, connections: usize) -> Result<Self> {
+    pub(crate) fn open(addr: SocketAddr, connections: usize, expected: String) -> Result<Self> {
         let open = || {
             let mut connection = Connection::open(addr)?;
             connection.set_timeout(TIMEOUT)?;
             Ok(connection)
         };
-        Ok(Self { connections: std::iter::repeat_with(open).take(connections).collect::<Result<_>>()? })
+        let connections = std::iter::repeat_with(open).take(connections).collect::<Result<_>>()?;
+        Ok(Self { expected, connections })
     }
 
     /// Sends all the requests, each connection its share, one after the other.
     pub(crate) fn send(&mut self, requests: &[Request]) -> Result<()> {
         let share = requests.len().div_ceil(self.connections.len()).max(1);
+        let expected = self.expected.as_str();
         let answered = thread::scope(|scope| {
             let shares = self.connections.iter_mut().zip(requests.chunks(share));
             let senders: Vec<_> =
-                shares.map(|(connection, share)| scope.spawn(|| exchange(connection, share))).collect();
+                shares.map(|(connection, share)| scope.spawn(move || exchange(connection, share, expected))).collect();
             let ends = senders.into_iter().map(|sender| sender.join().map_err(|_| anyhow!("a sender panicked"))?);
             ends.sum::<Result<usize>>()
         })?;
@@ -111,12 +114,12 @@ impl Client {
     }
 }
 
-fn exchange(connection: &mut Connection, requests: &[Request]) -> Result<usize> {
+fn exchange(connection: &mut Connection, requests: &[Request], expected: &str) -> Result<usize> {
     for request in requests {
         let response = connection.exchange(request).context("a request of the load")?;
         ensure!(
-            response.status == 200 && response.body == BODY.as_bytes(),
-            "a request was answered otherwise than by the upstream: {response:?}"
+            response.status == 200 && response.body == expected.as_bytes(),
+            "a request was answered otherwise than it should be: {response:?}"
         );
     }
     Ok(requests.len())

@@ -33,7 +33,11 @@ impl Mesh {
         let upstream = Upstream::start()?;
         upstream.keep(MEMORY);
         let path = PATH.split('?').next().unwrap_or_default();
-        upstream.on(path, Answer::default().header("content-type", "text/plain").body(BODY));
+        let answer = match &workload.answer {
+            Some(answer) => Answer::default().header("content-type", "application/json").body(answer.body()),
+            None => Answer::default().header("content-type", "text/plain").body(BODY),
+        };
+        upstream.on(path, answer);
         let builder = Envoy::from_value(modules.bootstrap(workload)?).cluster(UPSTREAM, upstream.addr())?;
         let envoy = edit(builder.concurrency(1)).start()?;
         Ok(Self { envoy, _upstream: upstream })
@@ -49,11 +53,17 @@ impl Mesh {
         self.envoy.addr(chain)
     }
 
+    /// Connections to a chain, which takes no answer of it but the one that it should give.
+    pub(crate) fn client(&self, workload: &Workload, chain: &str, connections: usize) -> Result<Client> {
+        let expected = workload.answer.as_ref().map_or_else(|| BODY.to_owned(), |answer| answer.body_from(chain));
+        Client::open(self.addr(chain)?, connections, expected)
+    }
+
     /// Holds all chains to what they should answer.
     pub fn check(&self, group: &Group, workload: &Workload) -> Result<()> {
         let requests = requests(group, workload);
         for chain in workload.chain_names() {
-            let sent = Client::open(self.addr(chain)?, 1).and_then(|mut client| client.send(&requests.take(2)));
+            let sent = self.client(workload, chain, 1).and_then(|mut client| client.send(&requests.take(2)));
             sent.with_context(|| format!("the chain {chain:?}"))?;
         }
         self.prove(group, workload)
