@@ -65,7 +65,8 @@ fn trials(mesh: &Arc<Mesh>) -> Result<Vec<Trial>> {
     for (name, file, service) in suites()? {
         let mesh = Arc::clone(mesh);
         let run = move || {
-            let target = Target { url: format!("http://{}", mesh.up()?.addr(service)?), admin: None };
+            let target =
+                Target { url: format!("http://{}", mesh.up()?.addr(service)?), admin: None, hidden: Vec::new() };
             Ok(hurl_file::run(&file, Protocol::Http1, &target)?)
         };
         trials.push(Trial::test(name, run));

@@ -47,12 +47,14 @@ fn a_thousand_cancelled_waits_leave_no_memory_behind() {
     mesh.callouts.on("/soon", Answer::with_status(200));
     mesh.callouts.on("/probe.Probe/Late", grpc::ok("").delay(Duration::from_secs(60)));
     mesh.callouts.on("/probe.Probe/Soon", grpc::ok(""));
-    for _ in 0..3 {
+    // Once, what is free may not lie where it is needed; a leak needs more each time.
+    let mut seen = Vec::new();
+    let is_settled = (0..2).any(|_| {
         round(&mesh);
-    }
-    let warm = pages(&mesh);
-    for _ in 0..10 {
-        round(&mesh);
-    }
-    assert_eq!(pages(&mesh), warm);
+        let warm = pages(&mesh);
+        (0..7).for_each(|_| round(&mesh));
+        seen.push((warm, pages(&mesh)));
+        pages(&mesh) == warm
+    });
+    assert!(is_settled, "{seen:?}");
 }
