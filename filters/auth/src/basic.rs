@@ -18,8 +18,8 @@ use palisade_sdk::{
 };
 
 use crate::{
-    config::realm,
     method::{Attempt, Refusal},
+    reply::realm,
     request::{Head, Removal},
     tag::Tagger,
 };

@@ -1,9 +1,10 @@
 //! Conditions: what must be true of a caller whom a method has verified.
 
 use palisade_sdk::config::{FromFields, Node, Object};
+use palisade_sdk::matching::names::non_empty;
 use serde_json::{Map, Value};
 
-use crate::method::Identity;
+use crate::method::{Identity, claim_name};
 
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
@@ -132,11 +133,6 @@ fn scalar(node: Node<'_>) -> Option<Value> {
     }
 }
 
-/// The name of a claim, or the path to one: `plan.tier`.
-pub(crate) fn claim_name(node: Node<'_>) -> Option<String> {
-    non_empty(node, "the name of a claim, such as \"sub\" or \"plan.tier\"")
-}
-
 /// `scope-token` of RFC 6749, section 3.3, which has no quotation mark and can stand in a challenge.
 fn scope_word(node: Node<'_>) -> Option<String> {
     const EXPECTED: &str = "a scope such as \"orders:read\", one word of visible ASCII without quotation marks";
@@ -146,11 +142,6 @@ fn scope_word(node: Node<'_>) -> Option<String> {
         true => Some(word.to_owned()),
         false => node.malformed(EXPECTED),
     }
-}
-
-fn non_empty(node: Node<'_>, what: &str) -> Option<String> {
-    let text = node.text(what)?;
-    if text.is_empty() { node.malformed(what) } else { Some(text.to_owned()) }
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use palisade_sdk::config::{FromConfig as _, FromFields, Node, Object, Rules};
+use palisade_sdk::config::{FromConfig as _, FromFields, Object, Rules};
 use palisade_sdk::matching::{ClientIp, PathLiteral};
 
 use crate::methods::Sections;
 use crate::path;
 use crate::policy::{Access, AmbiguousPaths, Policy};
-use crate::reply::Speech;
+use crate::reply::{self, Speech};
 
 #[cfg(feature = "schema")]
 mod schema;
@@ -42,7 +42,7 @@ impl FromFields for Config {
         let ambiguous_paths = object.or("ambiguous_paths", AmbiguousPaths::from_config, AmbiguousPaths::default());
         let bypass_cors_preflight = object.or("bypass_cors_preflight", bool::from_config, false);
         let mut speech = Speech {
-            realm: object.or("realm", realm, DEFAULT_REALM.to_owned()),
+            realm: object.or("realm", reply::realm, DEFAULT_REALM.to_owned()),
             basic_realm: None,
             expose_reason: object.or("expose_reason", bool::from_config, false),
         };
@@ -116,18 +116,6 @@ fn unseen(literal: PathLiteral<'_>) -> Option<String> {
         Some(seen) => [NEVER, "; write \"", seen, "\""].concat(),
         None => NEVER.to_owned(),
     })
-}
-
-/// A realm that stands in quotation marks as it is.
-pub(crate) fn realm(node: Node<'_>) -> Option<String> {
-    const EXPECTED: &str =
-        "a realm such as \"shop\": visible ASCII and blanks, without quotation marks and backslashes";
-    let realm = node.text(EXPECTED)?;
-    let is_plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
-    match !realm.is_empty() && realm.bytes().all(is_plain) {
-        true => Some(realm.to_owned()),
-        false => node.malformed(EXPECTED),
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use palisade_sdk::{
 
 use crate::config::{Config, NO_RULE};
 use crate::expression::{Expression, Step, Tried};
-use crate::identity::{self, FILTER_STATE, HandOver, Reserved};
+use crate::hand_over::HandOver;
+use crate::identity::{self, FILTER_STATE, Reserved};
 use crate::method::Method;
 use crate::methods::Methods;
 use crate::policy::{Access, AmbiguousPaths, Policy};

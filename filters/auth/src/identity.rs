@@ -1,4 +1,4 @@
-//! Hand-over: what the upstream and the other filters learn of a verified caller.
+//! Identities: what the upstream and the other filters learn of a verified caller.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -8,9 +8,9 @@ use palisade_sdk::matching::names;
 use serde_json::{Map, Value};
 
 use crate::base64url;
-use crate::condition::claim_name;
+use crate::hand_over::{HandOver, MAX_VALUE};
 use crate::json;
-use crate::method::Identity;
+use crate::method::{Identity, claim_name};
 
 #[cfg(feature = "schema")]
 mod schema;
@@ -20,9 +20,6 @@ pub const FILTER_STATE: &str = "palisade.identity";
 
 /// What the names of all headers begin with that are kept for verified callers.
 const RESERVED: &str = "x-auth-";
-
-/// The most of a header's value, and of a claim that is published, in bytes.
-const MAX_VALUE: usize = 8 * 1024;
 
 /// What is handed over of a caller: the field `forward` of a method.
 #[derive(Clone, Debug, Default)]
@@ -59,17 +56,6 @@ enum Encoding {
     Text,
     /// The same, and any text, in base64url without padding.
     Base64url,
-}
-
-/// What one request's callers hand over.
-#[derive(Debug, Default, PartialEq)]
-pub struct HandOver {
-    /// Headers for the upstream.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// What other filters read, as JSON; empty where no claim is chosen.
-    pub published: Vec<u8>,
-    /// How many values were left out, since no header can hold them.
-    pub dropped: u32,
 }
 
 // === impl Forward ===
@@ -221,24 +207,6 @@ impl Reserved {
 fn are_alike(left: &[u8], right: &[u8]) -> bool {
     let dash = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     left.iter().map(dash).eq(right.iter().map(dash))
-}
-
-// === impl HandOver ===
-
-impl HandOver {
-    fn set(&mut self, name: &str, value: Option<Vec<u8>>) {
-        if self.headers.iter().any(|(set, _)| set == name) {
-            return;
-        }
-        match value.filter(|value| value.len() <= MAX_VALUE) {
-            Some(value) => self.headers.push((name.to_owned(), value)),
-            None => self.drop_one(),
-        }
-    }
-
-    fn drop_one(&mut self) {
-        self.dropped = self.dropped.saturating_add(1);
-    }
 }
 
 // === impl Encoding ===

@@ -17,6 +17,7 @@ pub mod condition;
 pub mod config;
 pub mod expression;
 mod filter;
+pub mod hand_over;
 pub mod hmac;
 pub mod identity;
 pub mod introspection;

@@ -15,9 +15,11 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use palisade_sdk::config::Node;
+use palisade_sdk::matching::names::non_empty;
 use serde_json::{Map, Value};
 
-use crate::identity::HandOver;
+use crate::hand_over::HandOver;
 
 /// A way to prove who is calling, as a rule asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,4 +155,9 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({}, {})", self.method, self.provider)
     }
+}
+
+/// The name of a claim, or the path to one, as [`Identity::claim`] takes it: `plan.tier`.
+pub(crate) fn claim_name(node: Node<'_>) -> Option<String> {
+    non_empty(node, "the name of a claim, such as \"sub\" or \"plan.tier\"")
 }

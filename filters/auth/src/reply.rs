@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use palisade_sdk::config::Node;
 use palisade_sdk::{HeaderError, Reply};
 use serde_json::{Map, Value};
 
@@ -32,6 +33,18 @@ pub struct Answer {
     pub challenges: Vec<String>,
     /// When to come back.
     pub retry_after: Option<Duration>,
+}
+
+/// A realm that stands in quotation marks as it is.
+pub(crate) fn realm(node: Node<'_>) -> Option<String> {
+    const EXPECTED: &str =
+        "a realm such as \"shop\": visible ASCII and blanks, without quotation marks and backslashes";
+    let realm = node.text(EXPECTED)?;
+    let is_plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'\\');
+    match !realm.is_empty() && realm.bytes().all(is_plain) {
+        true => Some(realm.to_owned()),
+        false => node.malformed(EXPECTED),
+    }
 }
 
 // === impl Answer ===
