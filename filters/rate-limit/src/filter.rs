@@ -1,28 +1,24 @@
 //! The filter: asks the host for what the limiter reads, and does to the request what it decides.
 
 use palisade_sdk::config::ConfigErrors;
-use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, ExchangeError, Filter, HeaderError, OnFailure, Phases, Plugin, Reply, Request, Response, labels,
-    phases,
+    Exchange, ExchangeError, Filter, Handle, HeaderError, OnFailure, Phases, Plugin, Reply, Request, Response, phases,
 };
 
 use crate::config::{Config, LocalConfig};
+use crate::counts::Counts;
 use crate::headers::{self, Lines, Upstream, When};
-use crate::limiter::{Limiter, NAME, Reason, Report, Ruling, Seen, Verdict};
+use crate::limiter::{Limiter, NAME, Reason, Report, Ruling, Verdict};
 use crate::reading::{Habit, Reading};
 use crate::settlement::Settlement;
 use crate::shared::{self, SharedShards};
-use crate::store::Events;
 
 /// The rate limit filter.
 pub struct RateLimit {
     pub(crate) limiter: Limiter,
     pub(crate) shards: SharedShards,
     habit: Habit,
-    decisions: Family<Counter, 2>,
-    seen: Vec<(Happened, Counter)>,
-    events: Vec<(Count, Counter)>,
+    counts: Counts,
 }
 
 /// What stands in an answer beside what the limits say.
@@ -35,29 +31,6 @@ pub(crate) struct Addition {
 
 /// The `grpc-status` of a request that is refused because a service gives no answer.
 const UNAVAILABLE: u8 = 14;
-
-/// Whether something happened on the way to a ruling.
-type Happened = fn(&Seen) -> bool;
-
-/// How often something happened in the store.
-type Count = fn(&Events) -> u32;
-
-/// What may happen on the way to a ruling, and the name of its counter.
-const SEEN: [(Happened, &str); 6] = [
-    (|seen| seen.exempt, "exempt"),
-    (|seen| seen.ambiguous, "ambiguous"),
-    (|seen| seen.unknown_rule, "unknown_rule"),
-    (|seen| seen.missing_key, "missing_key"),
-    (|seen| seen.invalid_cost, "invalid_cost"),
-    (|seen| seen.contended, "contended"),
-];
-
-/// What may happen in the store, and the name of its counter.
-const EVENTS: [(Count, &str); 3] = [
-    (|events| events.full, "table_full"),
-    (|events| events.retried, "retries"),
-    (|events| events.lost, "refunds_lost"),
-];
 
 impl Filter for RateLimit {
     type Config = LocalConfig;
@@ -73,7 +46,7 @@ impl Filter for RateLimit {
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
         let request = exchange.request().await;
-        let mut settlement = Settlement::new(self, request.handle().clone());
+        let mut settlement = self.settlement(request.handle());
         let ruling = self.decide(&self.read(&request), &mut settlement)?;
         self.conclude(request, ruling, Addition::default(), settlement).await
     }
@@ -88,9 +61,7 @@ impl RateLimit {
     pub(crate) fn new(config: Config, plugin: Plugin) -> Result<Self, ConfigErrors> {
         let seed = shared::seed(&plugin)?;
         Ok(Self {
-            decisions: plugin.counters("decisions", labels!["limit", "verdict"]),
-            seen: SEEN.iter().map(|(seen, name)| (*seen, plugin.counter(name))).collect(),
-            events: EVENTS.iter().map(|(events, name)| (*events, plugin.counter(name))).collect(),
+            counts: Counts::new(&plugin),
             shards: SharedShards::new(plugin, config.storage.shards)?,
             limiter: Limiter::new(config, seed),
             habit: Habit::default(),
@@ -100,6 +71,11 @@ impl RateLimit {
     /// The request, to be read.
     pub(crate) fn read<'r, F: Filter>(&'r self, request: &'r Request<F>) -> Reading<'r, F> {
         Reading::new(request, &self.habit)
+    }
+
+    /// What a request will owe and hold: nothing so far.
+    pub(crate) fn settlement<F: Filter>(&self, handle: &Handle<F>) -> Settlement<'_, F> {
+        Settlement::new(&self.limiter, &self.shards, &self.counts, handle.clone())
     }
 
     /// Decides about a request by all limits that ask no service.
@@ -147,7 +123,7 @@ impl RateLimit {
         mut addition: Addition,
         settlement: &mut Settlement<'s, F>,
     ) -> Result<Lines, Reply> {
-        self.count(&ruling);
+        self.counts.ruling(&ruling, self.limiter.take_events());
         if ruling.is_refused() {
             return Err(self.refusal(request, &ruling, addition)?);
         }
@@ -155,25 +131,6 @@ impl RateLimit {
         let mut lines = self.lines(&ruling);
         lines.append(&mut addition.headers);
         Ok(lines)
-    }
-
-    fn count(&self, ruling: &Ruling<'_>) {
-        for Report { limit, verdict, .. } in &ruling.reports {
-            self.decisions.increment([&limit.name, verdict.name()]);
-        }
-        self.count_seen(ruling.seen);
-    }
-
-    pub(crate) fn count_seen(&self, seen: Seen) {
-        for (happened, counter) in &self.seen {
-            if happened(&seen) {
-                counter.increment();
-            }
-        }
-        let events = self.limiter.take_events();
-        for (happened, counter) in &self.events {
-            counter.add(happened(&events));
-        }
     }
 
     /// What the client is told on a response, other than a refusal.
@@ -281,15 +238,6 @@ impl RateLimit {
 // === impl Verdict ===
 
 impl Verdict {
-    /// The name in metrics.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Admitted => "admitted",
-            Self::Refused(_) => "refused",
-            Self::Shadow(_) => "shadow_refused",
-        }
-    }
-
     /// The reason in the access log.
     fn details(self) -> &'static str {
         match self {

@@ -12,7 +12,6 @@ use crate::filter::{Addition, RateLimit};
 use crate::limiter::{Held, Reason, Report, Ruling, Verdict};
 use crate::reading::Reading;
 use crate::rls::{self, Answer, Asked, Question, Rls, RlsConfig};
-use crate::settlement::Settlement;
 use crate::store::Shards as _;
 
 /// The rate limit filter that asks services.
@@ -56,7 +55,7 @@ impl Filter for GlobalRateLimit {
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
         let mut request = exchange.request().await;
-        let mut settlement = Settlement::new(&self.local, request.handle().clone());
+        let mut settlement = self.local.settlement(request.handle());
         let mut global = Global::default();
         let reading = self.local.read(&request);
         let mut ruling = self.local.decide(&reading, &mut settlement)?;

@@ -12,6 +12,7 @@
 pub mod calendar;
 pub mod clock;
 pub mod config;
+mod counts;
 pub mod decision;
 mod filter;
 pub mod gcra;

@@ -2,13 +2,16 @@
 
 use palisade_sdk::{ExchangeError, Filter, Handle, Response};
 
-use crate::filter::RateLimit;
-use crate::limiter::{Due, Held, Report, Seen};
+use crate::counts::Counts;
+use crate::limiter::{Due, Held, Limiter, Report, Seen};
+use crate::shared::SharedShards;
 use crate::store::Shards as _;
 
 /// What is to be given back and charged when a request is over, however it ends: when this is dropped.
 pub(crate) struct Settlement<'f, F: Filter> {
-    filter: &'f RateLimit,
+    limiter: &'f Limiter,
+    shards: &'f SharedShards,
+    counts: &'f Counts,
     handle: Handle<F>,
     /// Places under limits of concurrency.
     held: Vec<Held<'f>>,
@@ -20,8 +23,8 @@ pub(crate) struct Settlement<'f, F: Filter> {
 
 impl<'f, F: Filter> Settlement<'f, F> {
     /// Nothing.
-    pub(crate) fn new(filter: &'f RateLimit, handle: Handle<F>) -> Self {
-        Self { filter, handle, held: Vec::new(), due: Vec::new(), bytes: None }
+    pub(crate) fn new(limiter: &'f Limiter, shards: &'f SharedShards, counts: &'f Counts, handle: Handle<F>) -> Self {
+        Self { limiter, shards, counts, handle, held: Vec::new(), due: Vec::new(), bytes: None }
     }
 
     /// Holds the places that these limits gave.
@@ -68,15 +71,14 @@ impl<'f, F: Filter> Settlement<'f, F> {
     }
 
     fn settle(&mut self) -> Result<(), ExchangeError> {
-        let RateLimit { limiter, shards, .. } = self.filter;
-        let now = shards.now()?;
+        let now = self.shards.now()?;
         let mut seen = Seen::default();
         let owed = self.due.drain(..).map(|(due, header)| {
             let cost = due.cost(header.as_deref(), self.bytes, &mut seen);
             (due, cost)
         });
-        limiter.settle(shards, now, self.held.drain(..), owed, |error| self.handle.report(error));
-        self.filter.count_seen(seen);
+        self.limiter.settle(self.shards, now, self.held.drain(..), owed, |error| self.handle.report(error));
+        self.counts.happened(seen, self.limiter.take_events());
         Ok(())
     }
 }
