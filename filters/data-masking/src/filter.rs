@@ -1,7 +1,7 @@
 //! The filter: asks the host for messages, and puts what is masked in their place.
 
 use palisade_sdk::config::{ConfigErrors, Outcome};
-use palisade_sdk::exchange::{Body, Head, ReadOnly, RequestSide, ResponseSide, Rewrite, Side, Trailers};
+use palisade_sdk::exchange::{Body, Head, Pieces, ReadOnly, RequestSide, ResponseSide, Rewrite, Side, Trailers};
 use palisade_sdk::matching::RequestView;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
@@ -106,13 +106,13 @@ impl Filter for DataMasking {
             Next::Trailers => self.request_trailers(masking, request.into_body(), false).await?,
             Next::Body(stream) if self.options.report_only => {
                 let mut body = request.into_body();
-                self.report(masking, Place::Request, &mut body, stream).await?;
+                self.report(masking, Place::Request, body.pieces(), stream).await?;
                 body.response().await
             }
             Next::Body(stream) => {
                 let mut body = request.rewrite_body()?;
-                self.mask(masking, Place::Request, &mut body, stream).await?;
-                self.request_trailers(masking, body, true).await?
+                self.mask(masking, Place::Request, body.pieces(), stream).await?;
+                self.request_trailers(masking, body.into(), true).await?
             }
         };
         if masking.directions.response { self.response(masking, response, client).await } else { Ok(()) }
@@ -239,25 +239,25 @@ impl DataMasking {
             Next::Tunnel | Next::Nothing => Ok(()),
             Next::Trailers => self.response_trailers(masking, response.into_body(), false).await,
             Next::Body(stream) if self.options.report_only => {
-                self.report(masking, Place::Response, &mut response.into_body(), stream).await
+                self.report(masking, Place::Response, response.into_body().pieces(), stream).await
             }
             Next::Body(stream) => {
                 let mut body = response.rewrite_body()?;
-                self.mask(masking, Place::Response, &mut body, stream).await?;
-                self.response_trailers(masking, body, true).await
+                self.mask(masking, Place::Response, body.pieces(), stream).await?;
+                self.response_trailers(masking, body.into(), true).await
             }
         }
     }
 
     /// Masks a body while it streams by.
-    async fn mask<S: Side>(
+    async fn mask(
         &self,
         masking: &Masking,
         place: Place,
-        body: &mut Body<Self, S, Rewrite>,
+        mut pieces: Pieces<'_, Rewrite>,
         mut stream: Box<Stream>,
     ) -> Result<(), Reply> {
-        while let Some(mut chunk) = body.chunk().await? {
+        while let Some(mut chunk) = pieces.chunk().await? {
             let piece = chunk.bytes()?;
             if piece.len() != chunk.len() {
                 return Err(self.refuse(place, 500, "host"));
@@ -308,14 +308,14 @@ impl DataMasking {
     }
 
     /// Counts what is in a body that passes as it is.
-    async fn report<S: Side>(
+    async fn report(
         &self,
         masking: &Masking,
         place: Place,
-        body: &mut Body<Self, S, ReadOnly>,
+        mut pieces: Pieces<'_, ReadOnly>,
         mut stream: Box<Stream>,
     ) -> Result<(), Reply> {
-        while let Some(chunk) = body.chunk().await? {
+        while let Some(chunk) = pieces.chunk().await? {
             let (_, is_given_up) = self.piece(masking, place, &mut stream, &chunk.bytes()?, chunk.is_last())?;
             if is_given_up {
                 break;
@@ -324,10 +324,10 @@ impl DataMasking {
         Ok(())
     }
 
-    async fn request_trailers<A>(
+    async fn request_trailers(
         &self,
         masking: &Masking,
-        body: Body<Self, RequestSide, A>,
+        body: Body<Self, RequestSide, ReadOnly>,
         is_rewritten: bool,
     ) -> Result<Response<Self>, Reply> {
         // A request of which nothing is awaited may be answered before it is complete.
@@ -343,10 +343,10 @@ impl DataMasking {
         }
     }
 
-    async fn response_trailers<A>(
+    async fn response_trailers(
         &self,
         masking: &Masking,
-        body: Body<Self, ResponseSide, A>,
+        body: Body<Self, ResponseSide, ReadOnly>,
         is_rewritten: bool,
     ) -> Result<(), Reply> {
         if !is_rewritten && !self.masks_trailers(Place::Response) {
@@ -371,18 +371,28 @@ impl DataMasking {
         trailers: &mut Trailers<Self, S>,
         is_rewritten: bool,
     ) -> Result<(), Reply> {
-        let fields = trailers.fields()?;
-        let mut lines = self.lines(masking, place, &fields)?;
-        if is_rewritten {
-            headers::correct(&fields, &mut lines);
-        }
-        for (name, values) in lines {
+        for (name, values) in self.trailer_lines(masking, place, &trailers.fields()?, is_rewritten)? {
             match values.is_empty() {
                 true => trailers.remove(&name)?,
                 false => trailers.set(&name, values.join(&b", "[..]))?,
             }
         }
         Ok(())
+    }
+
+    /// The trailers that are to be written anew.
+    fn trailer_lines(
+        &self,
+        masking: &Masking,
+        place: Place,
+        fields: &HeaderMap,
+        is_rewritten: bool,
+    ) -> Result<Lines, Reply> {
+        let mut lines = self.lines(masking, place, fields)?;
+        if is_rewritten {
+            headers::correct(fields, &mut lines);
+        }
+        Ok(lines)
     }
 
     /// The headers that are to be written anew.

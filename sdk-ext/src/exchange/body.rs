@@ -5,10 +5,11 @@ use super::next_response;
 use super::side::{RequestSide, Side};
 use super::trailers::{Trailers, next_trailers};
 use crate::abi;
+use crate::direction::Direction;
 use crate::filter::Filter;
 use crate::handle::Handle;
 use crate::reply::ExchangeError;
-use crate::runtime::flow::{NotComing, Piece};
+use crate::runtime::flow::{Flow, NotComing, Piece};
 use crate::status::HostError;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -46,10 +47,13 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     ///
     /// [`ExchangeError::Overtaken`] when the upstream's response comes before the request is complete, in a filter that
     /// declares `response_headers`: it does not serve protocols that talk both ways at once.
-    pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
-        let flow = self.handle.stream.flow(S::DIRECTION);
-        let piece = poll_fn(|context| flow.take_piece(context).map_or(Poll::Pending, Poll::Ready)).await;
-        self.hand_out(piece, usize::MAX)
+    pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
+        next_chunk(self.flow(), S::DIRECTION).await
+    }
+
+    /// Its pieces, for what is done to the bodies of requests and responses alike: that is compiled once.
+    pub fn pieces(&mut self) -> Pieces<'_, A> {
+        Pieces { flow: self.flow(), direction: S::DIRECTION, access: PhantomData }
     }
 
     /// Lets the headers go and waits for the whole body, which is held until the filter goes on; `None` for a message
@@ -58,10 +62,10 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     /// # Errors
     ///
     /// [`ExchangeError::BodyTooLong`] over `limit` bytes; [`ExchangeError::Overtaken`] when the response came first.
-    pub async fn whole(&mut self, limit: usize) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
-        let flow = self.handle.stream.flow(S::DIRECTION);
+    pub async fn whole(&mut self, limit: usize) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
+        let flow = self.flow();
         let piece = poll_fn(|context| flow.take_whole(limit, context).map_or(Poll::Pending, Poll::Ready)).await;
-        self.hand_out(piece, limit)
+        Chunk::of(flow, S::DIRECTION, piece, limit)
     }
 
     /// Lets the rest of the body pass and waits for the trailers; `None` when the message has none.
@@ -79,16 +83,15 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
         &self.handle
     }
 
-    fn hand_out(
-        &mut self,
-        piece: Result<Option<Piece>, NotComing>,
-        limit: usize,
-    ) -> Result<Option<Chunk<'_, F, S, A>>, ExchangeError> {
-        match piece {
-            Ok(piece) => Ok(piece.map(|piece| Chunk { body: self, piece })),
-            Err(NotComing::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
-            Err(NotComing::Overtaken) => Err(ExchangeError::Overtaken),
-        }
+    fn flow(&self) -> &Flow {
+        self.handle.stream.flow(S::DIRECTION)
+    }
+}
+
+/// To let the rest pass as it is.
+impl<F, S> From<Body<F, S, Rewrite>> for Body<F, S, ReadOnly> {
+    fn from(body: Body<F, S, Rewrite>) -> Self {
+        Self { handle: body.handle, kind: PhantomData }
     }
 }
 
@@ -112,13 +115,51 @@ impl<F: Filter, A> Body<F, RequestSide, A> {
     }
 }
 
-/// A piece of a body, held by the host until the filter goes on.
-pub struct Chunk<'a, F, S, A> {
-    body: &'a mut Body<F, S, A>,
-    piece: Piece,
+/// The pieces of a body, of a request or a response.
+pub struct Pieces<'a, A> {
+    flow: &'a Flow,
+    direction: Direction,
+    access: PhantomData<fn(A)>,
 }
 
-impl<F: Filter, S: Side, A> Chunk<'_, F, S, A> {
+impl<A> Pieces<'_, A> {
+    /// As [`Body::chunk`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Body::chunk`].
+    pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
+        next_chunk(self.flow, self.direction).await
+    }
+}
+
+async fn next_chunk<A>(flow: &Flow, direction: Direction) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
+    let piece = poll_fn(|context| flow.take_piece(context).map_or(Poll::Pending, Poll::Ready)).await;
+    Chunk::of(flow, direction, piece, usize::MAX)
+}
+
+/// A piece of a body, held by the host until the filter goes on.
+pub struct Chunk<'a, A> {
+    flow: &'a Flow,
+    direction: Direction,
+    piece: Piece,
+    access: PhantomData<fn(A)>,
+}
+
+impl<'a, A> Chunk<'a, A> {
+    fn of(
+        flow: &'a Flow,
+        direction: Direction,
+        piece: Result<Option<Piece>, NotComing>,
+        limit: usize,
+    ) -> Result<Option<Self>, ExchangeError> {
+        match piece {
+            Ok(piece) => Ok(piece.map(|piece| Self { flow, direction, piece, access: PhantomData })),
+            Err(NotComing::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
+            Err(NotComing::Overtaken) => Err(ExchangeError::Overtaken),
+        }
+    }
+
     /// Its length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -147,26 +188,25 @@ impl<F: Filter, S: Side, A> Chunk<'_, F, S, A> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        abi::buffer_bytes(S::DIRECTION.body(), self.piece.start, self.piece.size)
+        abi::buffer_bytes(self.direction.body(), self.piece.start, self.piece.size)
     }
 
     /// Keeps it with the host: the next piece begins with it. The last piece cannot be kept.
     pub fn keep(self) {
-        self.body.handle.stream.flow(S::DIRECTION).keep(self.piece);
+        self.flow.keep(self.piece);
     }
 }
 
-impl<F: Filter, S: Side> Chunk<'_, F, S, Rewrite> {
+impl Chunk<'_, Rewrite> {
     /// Puts other bytes in its place.
     ///
     /// # Errors
     ///
     /// The host refused: the piece is unchanged.
     pub fn replace(&mut self, bytes: &[u8]) -> Result<(), HostError> {
-        let flow = self.body.handle.stream.flow(S::DIRECTION);
-        let buffer = S::DIRECTION.body();
+        let buffer = self.direction.body();
         let end = self.piece.start.saturating_add(self.piece.size);
-        if self.piece.start == 0 && end == flow.buffered() {
+        if self.piece.start == 0 && end == self.flow.buffered() {
             abi::set_buffer_bytes(buffer, 0, usize::MAX, bytes)?;
         } else {
             // Envoy replaces nothing but a whole buffer.
@@ -174,7 +214,7 @@ impl<F: Filter, S: Side> Chunk<'_, F, S, Rewrite> {
             let behind = abi::buffer_bytes(buffer, end, usize::MAX)?;
             abi::set_buffer_bytes(buffer, 0, usize::MAX, &[&front, bytes, &behind].concat())?;
         }
-        flow.replaced(self.piece, bytes.len());
+        self.flow.replaced(self.piece, bytes.len());
         self.piece.size = bytes.len();
         Ok(())
     }

@@ -9,7 +9,7 @@ mod head;
 mod side;
 mod trailers;
 
-pub use body::{Body, Chunk, ReadOnly, Rewrite};
+pub use body::{Body, Chunk, Pieces, ReadOnly, Rewrite};
 pub use head::{Head, Snapshot};
 pub use side::{RequestSide, ResponseSide, Side};
 pub use trailers::Trailers;
