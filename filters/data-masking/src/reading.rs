@@ -69,7 +69,7 @@ pub(crate) fn takes_trailers(request: &HeaderMap) -> bool {
 
 /// The length that a message announces.
 fn length(headers: &HeaderMap) -> Option<usize> {
-    str::from_utf8(headers.all("content-length").next()?).ok()?.trim().parse().ok()
+    str::from_utf8(headers.all("content-length").next()?.trim_ascii()).ok()?.parse().ok()
 }
 
 /// Whether what follows a request is no HTTP. An `upgrade` is none before the upstream takes it up: a client must not choose.

@@ -7,6 +7,19 @@ use super::parameters::parameters;
 
 const MULTIPART: &[u8] = b"multipart/";
 
+/// Types of which the end of the name does not say how a body is read.
+const FORMATS: [(&[u8], Format); 9] = [
+    (b"application/json", Format::Json),
+    (b"application/json-seq", Format::Json),
+    (b"text/json", Format::Json),
+    (b"application/x-ndjson", Format::JsonLines),
+    (b"application/ndjson", Format::JsonLines),
+    (b"application/jsonl", Format::JsonLines),
+    (b"application/x-jsonlines", Format::JsonLines),
+    (b"text/event-stream", Format::EventStream),
+    (b"application/x-www-form-urlencoded", Format::Form),
+];
+
 /// A media type and its charset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType {
@@ -49,15 +62,11 @@ impl ContentType {
     /// How a body of this type is read: as text, unless it is known to be something else.
     #[must_use]
     pub fn format(&self) -> Format {
-        match self.essence.as_slice() {
-            b"application/json" | b"application/json-seq" | b"text/json" => Format::Json,
-            b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" | b"application/x-jsonlines" => {
-                Format::JsonLines
-            }
-            b"text/event-stream" => Format::EventStream,
-            b"application/x-www-form-urlencoded" => Format::Form,
-            essence if essence.ends_with(b"+json") => Format::Json,
-            _ => Format::Text,
+        let named = FORMATS.iter().find(|(essence, _)| *essence == self.essence);
+        match named {
+            Some((_, format)) => *format,
+            None if self.essence.ends_with(b"+json") => Format::Json,
+            None => Format::Text,
         }
     }
 

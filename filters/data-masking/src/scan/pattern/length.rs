@@ -167,8 +167,8 @@ impl Reader<'_> {
                         return Ok(one);
                     };
                     let (least, most) = inside.split_once(',').unwrap_or((inside, inside));
-                    let least = least.trim().parse().unwrap_or(0);
-                    (least, most.trim().parse().ok())
+                    let least = least.trim_ascii().parse().unwrap_or(0);
+                    (least, most.trim_ascii().parse().ok())
                 }
                 _ => return Ok(one),
             };
