@@ -23,31 +23,19 @@ where
     C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
 {
     let len = digits.len();
-    let (left, right) = digits.split_at_mut(len / 2);
-    let (Some(left_bound), Some(right_bound)) = (power(left.len()), power(right.len())) else { return false };
     if !(SHORTEST..=LONGEST).contains(&len) || tweak.len() > TWEAK {
         return false;
     }
-    let round = Round { cipher, tweak, len, right_bound };
-    let (mut a, mut b) = (number(left), number(right));
+    let (left, right) = digits.split_at_mut(len / 2);
+    let round = Round { cipher, tweak, len, half_len: byte_len(right.len()) };
     for index in 0..10u8 {
-        let bound = |index: u8| if index.is_multiple_of(2) { left_bound } else { right_bound };
-        match direction {
-            Direction::Encrypt => {
-                let bound = bound(index);
-                let term = round.function(index, b).checked_rem(bound).unwrap_or_default();
-                (a, b) = (b, a.wrapping_add(term).checked_rem(bound).unwrap_or_default());
-            }
-            Direction::Decrypt => {
-                let index = 9u8.wrapping_sub(index);
-                let bound = bound(index);
-                let term = round.function(index, a).checked_rem(bound).unwrap_or_default();
-                (a, b) = (b.wrapping_add(bound).wrapping_sub(term).checked_rem(bound).unwrap_or_default(), a);
-            }
-        }
+        let index = match direction {
+            Direction::Encrypt => index,
+            Direction::Decrypt => 9u8.wrapping_sub(index),
+        };
+        let (half, other) = if index.is_multiple_of(2) { (&mut *left, &*right) } else { (&mut *right, &*left) };
+        round.function(index, other).change(half, direction);
     }
-    write(a, left);
-    write(b, right);
     true
 }
 
@@ -55,27 +43,30 @@ struct Round<'a, C> {
     cipher: &'a C,
     tweak: &'a [u8],
     len: usize,
-    right_bound: u128,
+    /// How many bytes hold every number of as many digits as the longer half has.
+    half_len: usize,
 }
+
+/// A number of as many bytes of these, the first being the highest.
+struct Term([u8; 16], usize);
 
 impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Round<'_, C> {
     /// The bytes of the round's pseudorandom function as a number: steps 6.i to 6.iv.
-    fn function(&self, index: u8, half: u128) -> u128 {
+    fn function(&self, index: u8, half: &[u8]) -> Term {
         let len = self.len as u8;
         let tweak = self.tweak.len() as u8;
         let mut state = [1, 2, 1, 0, 0, 10, 10, len / 2, 0, 0, 0, len, 0, 0, 0, tweak];
         self.encrypt(&mut state);
 
         // The tweak, the round and the half stand at the end of two or three blocks.
-        let half_len = byte_len(self.right_bound);
         let mut input = [0u8; 48];
-        let used = self.tweak.len().wrapping_add(half_len).wrapping_add(1).next_multiple_of(16);
+        let used = self.tweak.len().wrapping_add(self.half_len).wrapping_add(1).next_multiple_of(16);
         let input = input.get_mut(..used).unwrap_or_default();
         for (place, byte) in input.iter_mut().zip(self.tweak) {
             *place = *byte;
         }
-        let half = half.to_be_bytes();
-        let tail = half.iter().rev().take(half_len).chain([&index]);
+        let half = number(half).to_be_bytes();
+        let tail = half.iter().rev().take(self.half_len).chain([&index]);
         for (place, byte) in input.iter_mut().rev().zip(tail) {
             *place = *byte;
         }
@@ -85,8 +76,7 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Round<'_, C> {
             }
             self.encrypt(&mut state);
         }
-        let taken = half_len.next_multiple_of(4).wrapping_add(4).min(16);
-        number_of(state.get(..taken).unwrap_or_default())
+        Term(state, self.half_len.next_multiple_of(4).wrapping_add(4))
     }
 
     fn encrypt(&self, state: &mut [u8; 16]) {
@@ -96,29 +86,42 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Round<'_, C> {
     }
 }
 
-/// How many bytes hold every number below the bound.
-fn byte_len(bound: u128) -> usize {
-    let bits = 128u32.saturating_sub(bound.saturating_sub(1).leading_zeros());
-    bits.div_ceil(8) as usize
+impl Term {
+    /// Adds it to the digits, or takes it away from them, modulo their number: steps 6.v to 6.vii. Digit by digit, since a division of 128 bits
+    /// would be the only one in a module, and a KiB of it.
+    fn change(mut self, digits: &mut [u8], direction: Direction) {
+        let mut carried = 0;
+        for digit in digits.iter_mut().rev() {
+            let term = self.last_digit().wrapping_add(carried);
+            let sum = match direction {
+                Direction::Encrypt => digit.wrapping_add(term),
+                Direction::Decrypt => digit.wrapping_add(10).wrapping_sub(term),
+            };
+            carried = u8::from((direction == Direction::Encrypt) == (sum >= 10));
+            *digit = sum % 10;
+        }
+    }
+
+    /// Takes the last decimal digit off.
+    fn last_digit(&mut self) -> u8 {
+        let Self(bytes, len) = self;
+        let mut rest = 0u16;
+        for byte in bytes.iter_mut().take(*len) {
+            let value = rest << 8 | u16::from(*byte);
+            (*byte, rest) = ((value / 10) as u8, value % 10);
+        }
+        rest as u8
+    }
 }
 
-fn number_of(bytes: &[u8]) -> u128 {
-    bytes.iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte))
-}
-
-fn power(digits: usize) -> Option<u128> {
-    10u128.checked_pow(u32::try_from(digits).ok()?)
+/// How many bytes hold every number of so many digits.
+fn byte_len(digits: usize) -> usize {
+    let largest = number([9; LONGEST / 2].get(..digits).unwrap_or_default());
+    128u32.saturating_sub(largest.leading_zeros()).div_ceil(8) as usize
 }
 
 fn number(digits: &[u8]) -> u128 {
     digits.iter().fold(0, |number: u128, digit| number.wrapping_mul(10).wrapping_add((*digit).into()))
-}
-
-fn write(mut number: u128, digits: &mut [u8]) {
-    for digit in digits.iter_mut().rev() {
-        *digit = (number % 10) as u8;
-        number /= 10;
-    }
 }
 
 #[cfg(test)]
