@@ -5,6 +5,7 @@ mod gzip;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_COMPUTE_ADLER32, TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_PARSE_ZLIB_HEADER,
+    TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY,
 };
 use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
@@ -17,6 +18,13 @@ const HIGHEST_RATIO: usize = 100;
 /// How many times longer than the content what is encoded may be: empty blocks and members take time as well. A block for each byte is half
 /// of that.
 const LOWEST_RATIO: usize = 16;
+
+/// As how many bytes of content a block counts: its tables are built anew, also for no content at all, which takes as long as some 900 bytes.
+/// It cannot be more, since who flushes after each byte sends two blocks in seven bytes.
+const BLOCK: usize = 256;
+
+/// How many blocks are decoded at once.
+const MOST_BLOCKS: usize = 256;
 
 /// Up to this length content, and what is encoded, may be of any ratio.
 const UNSUSPICIOUS: usize = 64 * 1024;
@@ -39,9 +47,10 @@ pub enum Encoding {
 pub struct Decoder {
     inflate: Inflate,
     format: Format,
-    /// How much has come, and how much was decoded from it.
+    /// How much has come, how much was decoded from it, and in how many blocks.
     encoded: usize,
     decoded: usize,
+    blocks: usize,
     most: usize,
 }
 
@@ -79,7 +88,7 @@ impl Encoding {
             Self::Gzip => Format::Gzip(Gzip::default()),
             Self::Deflate => Format::Zlib(false),
         };
-        Some(Decoder { inflate: Inflate::new(), format, encoded: 0, decoded: 0, most })
+        Some(Decoder { inflate: Inflate::new(), format, encoded: 0, decoded: 0, blocks: 0, most })
     }
 }
 
@@ -94,27 +103,26 @@ impl Decoder {
     /// It means nothing, or too much.
     pub fn decode(&mut self, encoded: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, Stop> {
         let len = encoded.len();
-        let decoded = match &mut self.format {
+        let inflated = match &mut self.format {
             Format::Gzip(gzip) => gzip.decode(&mut self.inflate, encoded),
-            Format::Zlib(is_over) if *is_over => encoded.is_empty().then_some((&[][..], false)),
+            Format::Zlib(true) => encoded.is_empty().then(Inflated::default),
             Format::Zlib(is_over) => {
                 let inflated = self.inflate.step(encoded, TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_COMPUTE_ADLER32);
-                inflated.map(|inflated| {
-                    *is_over = inflated.is_over;
-                    (inflated.content, inflated.has_more || (inflated.is_over && !encoded.is_empty()))
-                })
+                inflated.inspect(|inflated| *is_over = inflated.is_over)
             }
         };
-        let (content, has_more) = decoded.ok_or(Stop::Failed("undecodable"))?;
+        let Inflated { content, blocks, has_more, is_over } = inflated.ok_or(Stop::Failed("undecodable"))?;
         self.encoded = self.encoded.saturating_add(len.saturating_sub(encoded.len()));
         self.decoded = self.decoded.saturating_add(content.len());
-        let allowed = self.encoded.saturating_mul(HIGHEST_RATIO).max(UNSUSPICIOUS).min(self.most);
+        self.blocks = self.blocks.saturating_add(blocks);
+        let work = self.blocks.saturating_mul(BLOCK).saturating_add(self.decoded);
+        let allowed = self.encoded.saturating_mul(HIGHEST_RATIO).max(UNSUSPICIOUS);
         let needed = self.decoded.saturating_mul(LOWEST_RATIO).max(UNSUSPICIOUS);
-        if self.decoded > allowed || self.encoded > needed {
+        if work > allowed || self.decoded > self.most || self.encoded > needed {
             return Err(Stop::Failed("bomb"));
         }
         out.extend_from_slice(content);
-        Ok(has_more)
+        Ok(has_more || (is_over && !encoded.is_empty()))
     }
 
     /// Ends a body.
@@ -134,8 +142,10 @@ impl Decoder {
 // === impl Inflate ===
 
 /// What was decompressed at once.
+#[derive(Default)]
 struct Inflated<'a> {
     content: &'a [u8],
+    blocks: usize,
     has_more: bool,
     is_over: bool,
 }
@@ -145,23 +155,32 @@ impl Inflate {
         Self { state: Box::default(), window: vec![0; TINFL_LZ_DICT_SIZE].into(), place: 0 }
     }
 
-    /// Decompresses up to the end of the window; nothing where that fails.
+    /// Decompresses up to the end of the window, or so many blocks; nothing where that fails.
     fn step(&mut self, encoded: &mut &[u8], flags: u32) -> Option<Inflated<'_>> {
+        let flags = flags | TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
         let from = self.place;
-        let flags = flags | TINFL_FLAG_HAS_MORE_INPUT;
-        let input = encoded.get(..STEP).unwrap_or(encoded);
-        let (status, read, written) = decompress(&mut self.state, input, &mut self.window, from, flags);
-        *encoded = encoded.get(read..).unwrap_or_default();
-        let end = from.saturating_add(written);
+        let mut end = from;
+        let mut blocks = 0usize;
+        let status = loop {
+            let input = encoded.get(..STEP).unwrap_or(encoded);
+            let (status, read, written) = decompress(&mut self.state, input, &mut self.window, end, flags);
+            *encoded = encoded.get(read..).unwrap_or_default();
+            end = end.saturating_add(written);
+            blocks =
+                blocks.saturating_add(usize::from(matches!(status, TINFLStatus::BlockBoundary | TINFLStatus::Done)));
+            if status != TINFLStatus::BlockBoundary || blocks == MOST_BLOCKS {
+                break status;
+            }
+        };
         self.place = if end == self.window.len() { 0 } else { end };
         let (is_over, has_more) = match status {
             TINFLStatus::Done => (true, false),
             TINFLStatus::NeedsMoreInput => (false, !encoded.is_empty()),
-            TINFLStatus::HasMoreOutput => (false, true),
+            TINFLStatus::HasMoreOutput | TINFLStatus::BlockBoundary => (false, true),
             _ => return None,
         };
         let content = self.window.get(from..end).unwrap_or_default();
-        Some(Inflated { content, has_more, is_over })
+        Some(Inflated { content, blocks, has_more, is_over })
     }
 
     /// What follows is compressed by itself.
@@ -323,6 +342,60 @@ mod tests {
         let encoded = encoder.finish().unwrap();
         assert!(encoded.len() > 2 * UNSUSPICIOUS);
         assert_eq!(decoded(Encoding::Deflate, &[&encoded], 1 << 20).unwrap(), content.as_bytes());
+    }
+
+    #[test]
+    fn blocks_count_as_content_where_they_hold_none() {
+        // 258 bytes that are all the same, then blocks without any, and so on.
+        let mut bits = Bits::default();
+        for _ in 0..20_000 {
+            bits.put(0b010, 3);
+            // The literal 'a', and 257 times what stands one before.
+            bits.put(0b1000_1001, 8);
+            bits.put(0b1010_0011, 8);
+            bits.put(0, 5);
+            bits.put(0, 7);
+            for _ in 0..100 {
+                bits.put(0b010, 3);
+                bits.put(0, 7);
+            }
+        }
+        let blocks = bits.bytes;
+        let head = &gzip(b"")[..10];
+        for (encoding, encoded) in
+            [(Encoding::Gzip, [head, &blocks].concat()), (Encoding::Deflate, [&[0x78, 0x9c], &*blocks].concat())]
+        {
+            let mut decoder = encoding.decoder(16 << 20).unwrap();
+            let mut rest = encoded.as_slice();
+            let stop = loop {
+                match decoder.decode(&mut rest, &mut Vec::new()) {
+                    Ok(has_more) => assert!(has_more),
+                    Err(stop) => break stop,
+                }
+            };
+            assert_eq!(stop, Stop::Failed("bomb"));
+            assert!(decoder.blocks < 1000, "{}", decoder.blocks);
+        }
+    }
+
+    /// What is written bit by bit, the lowest first.
+    #[derive(Default)]
+    struct Bits {
+        bytes: Vec<u8>,
+        free: u32,
+    }
+
+    impl Bits {
+        fn put(&mut self, bits: u32, count: u32) {
+            for bit in 0..count {
+                if self.free == 0 {
+                    self.bytes.push(0);
+                    self.free = 8;
+                }
+                *self.bytes.last_mut().unwrap() |= u8::try_from(bits >> bit & 1).unwrap() << (8 - self.free);
+                self.free -= 1;
+            }
+        }
     }
 
     #[test]

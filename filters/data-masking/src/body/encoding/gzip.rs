@@ -1,6 +1,6 @@
 //! gzip: members of compressed data, each with a header and a checksum (RFC 1952).
 
-use super::Inflate;
+use super::{Inflate, Inflated};
 
 /// A stream of members.
 #[derive(Debug)]
@@ -47,11 +47,10 @@ impl Default for Gzip {
 }
 
 impl Gzip {
-    /// Takes what it has read from the front of `encoded`, and returns some of the content and whether there is more to be had; nothing
-    /// where it is none.
-    pub(super) fn decode<'a>(&mut self, inflate: &'a mut Inflate, encoded: &mut &[u8]) -> Option<(&'a [u8], bool)> {
+    /// Takes what it has read from the front of `encoded`, and returns some of the content; nothing where it is none.
+    pub(super) fn decode<'a>(&mut self, inflate: &'a mut Inflate, encoded: &mut &[u8]) -> Option<Inflated<'a>> {
         while self.place != Place::Data {
-            let Some((byte, rest)) = encoded.split_first() else { return Some((&[], false)) };
+            let Some((byte, rest)) = encoded.split_first() else { return Some(Inflated::default()) };
             *encoded = rest;
             if self.place == Place::Header(HEADER) {
                 (self.checksum, self.len) = (Crc32::START, 0);
@@ -65,7 +64,7 @@ impl Gzip {
         if inflated.is_over {
             self.place = Place::Checksum(4);
         }
-        Some((inflated.content, inflated.has_more || (inflated.is_over && !encoded.is_empty())))
+        Some(inflated)
     }
 
     /// Whether it may end here.
