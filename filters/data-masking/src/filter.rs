@@ -297,7 +297,7 @@ impl DataMasking {
                 self.failures.increment([place.name(), reason]);
                 None
             }
-            Stop::Failed(_) if self.config.bodies.on_error == Otherwise::Pass => {
+            Stop::Failed(_) if stop != Stop::FULL && self.config.bodies.on_error == Otherwise::Pass => {
                 let Some(given_back) = stream.give_back(piece) else { return Err(self.stop(place, stop)) };
                 self.passed.increment([place.name(), "error"]);
                 (given_back != piece).then_some(given_back)
@@ -425,7 +425,7 @@ impl DataMasking {
     fn stop(&self, place: Place, stop: Stop) -> Reply {
         match stop {
             Stop::Blocked(status) => Reply::new(status, "palisade_data_masking_blocked"),
-            Stop::Failed(reason) => self.refuse(place, place.failed(), reason),
+            Stop::Failed(reason) => self.refuse(place, if stop == Stop::FULL { 503 } else { place.failed() }, reason),
         }
     }
 

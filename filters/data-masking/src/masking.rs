@@ -113,6 +113,13 @@ pub struct Run<'a> {
     pub tally: &'a mut Tally,
 }
 
+// === impl Stop ===
+
+impl Stop {
+    /// All messages together hold as much as they may.
+    pub const FULL: Self = Self::Failed("memory");
+}
+
 // === impl Run ===
 
 impl Run<'_> {

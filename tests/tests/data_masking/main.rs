@@ -14,6 +14,7 @@ mod encodings;
 mod logs;
 mod long;
 mod mesh;
+mod messages;
 mod parts;
 mod refusals;
 mod streams;

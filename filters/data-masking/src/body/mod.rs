@@ -5,6 +5,7 @@ pub mod encoding;
 pub mod event_stream;
 pub mod form;
 pub mod grpc;
+mod held;
 pub mod multipart;
 mod parameters;
 pub mod stream;

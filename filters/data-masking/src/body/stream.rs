@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::Body;
 use super::encoding::Decoder;
+use super::held::Held;
 use crate::masking::{Options, Policy, Run, Stop, Tally};
 use crate::splice::Splice;
 
@@ -34,6 +35,7 @@ pub struct Stream {
     decoded: usize,
     /// The undecided end of a piece that has gone.
     carry: Vec<u8>,
+    held: Held,
 }
 
 /// A body as it means.
@@ -69,7 +71,7 @@ impl Stream {
     pub fn new(body: impl Into<Body>, decoder: Option<Decoder>, announces_trailers: bool, len: Option<usize>) -> Self {
         let holds = announces_trailers || len.is_some_and(|len| len <= SHORT_BODY);
         let reader = Reader { body: body.into(), has_begun: false, undecided: 0 };
-        Self { reader, decoder, holds, done: 0, decoded: 0, carry: Vec::new() }
+        Self { reader, decoder, holds, done: 0, decoded: 0, carry: Vec::new(), held: Held::default() }
     }
 
     /// Masks a piece: what was kept of the one before, and more.
@@ -129,13 +131,14 @@ impl Stream {
             (Cow::Owned(now), Cow::Owned(std::mem::take(&mut self.carry)))
         };
         if options.report_only {
-            self.carry = tail.into_owned();
+            self.carry(tail)?;
             return Ok(Outcome { replaced: None, keep: false });
         }
         let has_tail = !tail.is_empty();
         let keep = has_tail && self.holds && now.len() < LONGEST_PIECE;
         if keep {
             (self.done, self.decoded) = (now.len(), tail.len());
+            self.held = Held::default();
             self.carry.clear();
             let replaced = match (now, tail) {
                 (Cow::Borrowed(_), Cow::Borrowed(_)) => None,
@@ -144,12 +147,18 @@ impl Stream {
             return Ok(Outcome { replaced, keep });
         }
         (self.done, self.decoded) = (0, 0);
-        self.carry = tail.into_owned();
+        self.carry(tail)?;
         let replaced = match now {
             Cow::Borrowed(same) if same.len() == piece.len() => None,
             now => Some(now.into_owned()).filter(|now| now != piece),
         };
         Ok(Outcome { replaced, keep })
+    }
+
+    fn carry(&mut self, tail: Cow<'_, [u8]>) -> Result<(), Stop> {
+        self.held.set(tail.len())?;
+        self.carry = tail.into_owned();
+        Ok(())
     }
 
     /// Ends a body of which nothing is held, because trailers have come.

@@ -229,6 +229,29 @@ fn what_is_carried_is_not_copied_for_each_piece() {
 }
 
 #[test]
+fn messages_that_wait_for_their_ends_are_bounded_together() {
+    let policy = policy(vec![], vec![]);
+    let begun = &message((1 << 20) - 100)[..(1 << 20) - 200];
+    let piece = |stream: &mut Stream, piece: &[u8]| {
+        stream.piece(&policy, &OPTIONS, &mut Tally::default(), piece, false).map(|outcome| outcome.keep)
+    };
+    let new = || Stream::new(Body::Grpc(Grpc::new(false)), None, false, None);
+    let mut streams = Vec::new();
+    let outcome = loop {
+        let mut stream = new();
+        match piece(&mut stream, begun) {
+            Ok(_) => streams.push(stream),
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(outcome, Err(Stop::FULL));
+    assert!((60..70).contains(&streams.len()), "{}", streams.len());
+    assert_eq!(piece(&mut new(), &begun[..60_000]), Ok(false), "short ones pass all the same");
+    streams.pop();
+    assert_eq!(piece(&mut new(), begun), Ok(false), "what has gone makes room");
+}
+
+#[test]
 fn what_is_whole_goes_with_the_piece_that_makes_it_so() {
     let message = message(17_000);
     for at in [1, 4, 5, 6, 1000, 16_384, message.len() - 1] {
