@@ -10,6 +10,7 @@
 )]
 
 mod blocks;
+mod early;
 mod encodings;
 mod logs;
 mod long;
