@@ -12,6 +12,7 @@
 mod blocks;
 mod early;
 mod encodings;
+mod faults;
 mod logs;
 mod long;
 mod mesh;
