@@ -1,9 +1,13 @@
 //! Messages that do not pass.
 
-use palisade_testbed::{Answer, Request};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
+use palisade_testbed::{Answer, ModuleServer, Request, checkout};
 use serde_json::json;
 
-use crate::mesh::{Mesh, VERSIONS, Version};
+use crate::mesh::{Mesh, VERSIONS, Version, envoy};
 
 #[test]
 fn a_request_that_cannot_be_read_never_reaches_the_upstream() {
@@ -46,5 +50,34 @@ fn what_cannot_be_masked_passes_where_the_config_says_so() {
     let mesh = Mesh::start(&json!({"rules": rules}), Version::Http1);
     if let Ok(response) = mesh.get(Version::Http1, json(body)) {
         assert!(response.status == 502 && !response.text().contains('x'), "{response:?}");
+    }
+}
+
+/// An upstream that answers one request with these bytes, and closes.
+fn upstream(answer: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request = BufReader::new(stream.try_clone().unwrap());
+        request.lines().take_while(|line| !line.as_ref().unwrap().is_empty()).for_each(drop);
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    addr
+}
+
+#[test]
+fn a_body_of_another_length_than_it_says_neither_passes_nor_looks_complete() {
+    let configuration = json!({"rules": [{"detectors": [{"type": "email", "action": {"replace": "[mail]"}}]}]});
+    let modules = ModuleServer::start(checkout::root().unwrap().join("dist/modules")).unwrap();
+    let body = "to a.b@example.com, to a.b@example.com";
+    for (len, expected) in [(body.len() + 10, None), ("to a.b@example.com".len(), Some("to [mail]"))] {
+        for version in [Version::Http1, Version::Http2] {
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {len}\r\n\r\n{body}");
+            let envoy = envoy(&configuration, &modules, upstream(answer), |_| Ok(())).unwrap();
+            let response = version.exchange(envoy.addr("ingress").unwrap(), &Request::get("/x"));
+            let text = response.map(|response| response.text()).ok();
+            assert_eq!(text.as_deref(), expected, "{version:?} {len}");
+        }
     }
 }
