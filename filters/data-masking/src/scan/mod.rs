@@ -51,7 +51,9 @@ pub struct State {
     before: Vec<u8>,
     /// A secret of any length has begun and not ended.
     rest: Option<usize>,
-    /// How many more bytes belong to matches that overlap without end.
+    /// Its end is where the text that is consumed ends.
+    is_behind_rest: bool,
+    /// How many more bytes belong to matches that overlap without end, or with the secret.
     debt: usize,
     quiet: Vec<Quiet>,
 }
@@ -168,34 +170,37 @@ impl Scanner {
         }
         let mut pass = Pass::new(self, &state.before, std::mem::take(&mut state.quiet), key, text, at_end, active);
         let mut at = 0;
-        let mut debt = state.debt;
         let consumed = loop {
             if let Some(index) = state.rest {
                 let (len, is_over) = self.rest(index, text.get(at..).unwrap_or_default(), at_end);
                 let end = at.saturating_add(len);
                 Finding::push(findings, at, end, What::Rest(index));
                 at = end;
+                state.debt = state.debt.saturating_sub(len);
                 if !is_over && !at_end {
                     break at;
                 }
                 state.rest = None;
+                state.is_behind_rest = true;
             }
-            match pass.run(at, debt, findings) {
+            let stop = pass.run(at, state.debt, state.is_behind_rest, findings);
+            match stop {
                 Stop::Done(consumed, owed) => {
                     state.debt = owed;
+                    state.is_behind_rest &= consumed == at;
                     break consumed;
                 }
-                Stop::Begun { index, end } => {
-                    state.rest = Some(index);
+                Stop::Begun { index, end, owed } => {
+                    (state.rest, state.debt) = (Some(index), owed);
                     at = end;
                 }
             }
-            debt = 0;
         };
-        let quiet = pass.into_quiet();
+        let mut quiet = pass.into_quiet();
         if at_end {
             *state = State::default();
         } else {
+            quiet.retain_mut(|quiet| quiet.pass(consumed));
             state.quiet = quiet;
             remember(&mut state.before, text.get(..consumed).unwrap_or(text));
         }

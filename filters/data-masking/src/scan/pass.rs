@@ -42,8 +42,8 @@ struct Address {
 pub(super) enum Stop {
     /// All that is decided has been found: so much is consumed, and so much behind it still belongs to overlapping matches.
     Done(usize, usize),
-    /// A long secret has begun, whose fixed beginning ends there.
-    Begun { index: usize, end: usize },
+    /// A long secret has begun, whose fixed beginning ends there; so much behind that belongs to matches that began before it.
+    Begun { index: usize, end: usize, owed: usize },
 }
 
 /// What is to be said of one place in a text.
@@ -71,11 +71,13 @@ impl<'a> Pass<'a> {
         Self { scanner, before, key, text, at_end, active, patterns, next_pattern: usize::MAX, quiet, address }
     }
 
-    pub(super) fn run(&mut self, from: usize, debt: usize, findings: &mut Vec<Finding>) -> Stop {
+    /// `is_behind_rest` says that a long secret ends at `from`: what is put in its place is no part of what follows.
+    pub(super) fn run(&mut self, from: usize, debt: usize, is_behind_rest: bool, findings: &mut Vec<Finding>) -> Stop {
         self.seek_patterns(from);
         let mut cluster = (debt > 0).then(|| Cluster::owed(from, from.saturating_add(debt)));
         let Scanner { starts, after, .. } = self.scanner;
         let (mut allowed, mut is_escape) = match (self.byte_before(from, 2), self.byte_before(from, 1)) {
+            _ if is_behind_rest => (self.active, false),
             (Some(b'\\'), Some(byte)) if is_escaped(byte) => (self.active, false),
             (_, Some(byte)) => (look_up(after, byte) & self.active, byte == b'\\'),
             (_, None) => (self.active, false),
@@ -97,11 +99,12 @@ impl<'a> Pass<'a> {
                 Look::Open => return self.hold(cluster, place, findings),
                 Look::Begun(index, len) => {
                     let end = place.saturating_add(len).min(self.text.len());
+                    let owed = self.end_over(place, cluster.as_ref()).saturating_sub(end);
                     if let Some(cut) = cluster {
                         cut.cut(place, findings);
                     }
                     Finding::push(findings, place, end, What::Begun(index));
-                    return Stop::Begun { index, end };
+                    return Stop::Begun { index, end, owed };
                 }
             }
             place = place.wrapping_add(1);
@@ -129,7 +132,6 @@ impl<'a> Pass<'a> {
             None => (place, 0),
         };
         findings.retain(|finding| finding.start < consumed);
-        self.quiet.retain_mut(|quiet| quiet.pass(consumed));
         Stop::Done(consumed, owed)
     }
 
@@ -218,6 +220,15 @@ impl<'a> Pass<'a> {
         self.patterns = patterns;
         self.seek_patterns(place.saturating_add(1));
         is_open
+    }
+
+    /// Where all ends that has begun up to `place`. Patterns look less far than it takes to say that a long secret begins.
+    fn end_over(&self, place: usize, cluster: Option<&Cluster>) -> usize {
+        let patterns = self.patterns.iter().map(|upcoming| match upcoming.at(place) {
+            At::Match(end) => end,
+            At::Nothing | At::Open => 0,
+        });
+        patterns.chain(cluster.map(|cluster| cluster.end)).max().unwrap_or_default()
     }
 
     /// Finds where the patterns have something to say from `from` on.

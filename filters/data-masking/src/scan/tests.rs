@@ -131,6 +131,51 @@ fn a_secret_of_any_length_in_pieces_is_scanned_as_the_whole() {
 }
 
 #[test]
+fn a_match_over_a_secret_of_any_length_is_masked_to_its_end() {
+    let sought = vec![
+        (built_in("pem_private_key"), false),
+        (pattern(r"(k=)?-----BEGIN[^x]{38}"), false),
+        (pattern("ab?c?"), false),
+    ];
+    let scanner = Scanner::new(sought);
+    // It ends before what cannot be in a key, with less than the pattern matches.
+    let begin = "-----BEGIN PRIVATE KEY-----\nQUJD";
+    let text = |before: &str| format!("{before}{begin}{{\"tail and tail\" abc {}", "x".repeat(9000));
+    for (before, expected) in [("k=", "**[0:begun]"), ("", "[0:begun]")] {
+        let text = text(before);
+        let masked = whole(&scanner, &text);
+        assert!(masked.starts_with(expected) && !masked.contains("tail"), "{}", &masked[..100]);
+        assert!(masked.contains(" [2:abc] x"), "{}", &masked[..100]);
+        for cut in (0..100).chain((8200..8300).step_by(10)) {
+            let (first, second) = text.as_bytes().split_at(cut);
+            assert!(scanned(&scanner, "", &[first, second]) == masked, "{cut}");
+        }
+    }
+}
+
+#[test]
+fn what_is_quiet_inside_of_its_own_match_is_not_behind_a_secret_of_any_length() {
+    let scanner = Scanner::new(vec![(built_in("pem_private_key"), false), (pattern(r"a[^\n]{1,50}\n"), false)]);
+    let text = format!("a{}\n{}aaaa\n", "b".repeat(40), &long_key()[2..]);
+    let masked = whole(&scanner, &text);
+    assert!(masked.ends_with("b[1:aaaa\n]"), "{masked}");
+    for cut in (0..text.len()).step_by(101) {
+        let (first, second) = text.split_at(cut);
+        assert!(scanned(&scanner, "", &[first.as_bytes(), second.as_bytes()]) == masked, "{cut}");
+    }
+}
+
+#[test]
+fn what_follows_a_secret_of_any_length_begins_there() {
+    let scanner = scanner();
+    let text = long_key().replace(" b", "a@example.com");
+    for cut in (0..text.len() - 50).step_by(101).chain(text.len() - 50..text.len()) {
+        let (first, second) = text.as_bytes().split_at(cut);
+        assert_eq!(scanned(&scanner, "", &[first, second]), "a [3:begun][1:a@example.com]", "{cut}");
+    }
+}
+
+#[test]
 fn of_matches_that_overlap_the_longest_counts_and_the_rest_is_no_less_masked() {
     let scanner = Scanner::new(vec![(pattern("abc"), false), (pattern("bcdef"), false), (pattern("fg"), false)]);
     assert_eq!(whole(&scanner, "abcdefg"), "*[1:bcdef]*");
