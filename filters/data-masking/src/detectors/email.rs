@@ -124,6 +124,18 @@ mod tests {
         );
     }
 
+    /// RFC 5321, section 4.5.3.1: 64 characters before the `@`, 255 behind it.
+    #[test]
+    fn what_is_longer_than_any_address_is_none() {
+        let address = |local: usize, domain: usize| "a".repeat(local) + "@" + &"b".repeat(domain - 4) + ".com";
+        for (local, domain) in [(1, 254), (64, 255), (280, 39)] {
+            let text = address(local, domain);
+            assert_eq!(matches(&EMAIL, text.as_bytes()), [(0, text.len(), Score::Shape)], "{local} {domain}");
+        }
+        assert_eq!(matches(&EMAIL, address(320, 39).as_bytes()), []);
+        assert_eq!(matches(&EMAIL, address(1000, 39).as_bytes()), []);
+    }
+
     #[test]
     fn the_end_of_an_address_is_where_its_domain_ends() {
         for (text, len) in [
