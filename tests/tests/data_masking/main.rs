@@ -10,6 +10,7 @@
 )]
 
 mod blocks;
+mod costs;
 mod early;
 mod encodings;
 mod faults;
