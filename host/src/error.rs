@@ -39,6 +39,9 @@ pub enum LoadError {
     /// There is no marker `proxy_abi_version_0_1_0`, `_0_2_0` or `_0_2_1`.
     #[error("missing or unknown Proxy-Wasm ABI version: the module exports no function proxy_abi_version_0_2_1")]
     NoAbi,
+    /// A callback with another signature than Envoy calls it with.
+    #[error("bad function signature for: {0}")]
+    BadSignature(String),
     /// There is neither `malloc` nor `proxy_on_memory_allocate`.
     #[error("the module exports neither malloc nor proxy_on_memory_allocate")]
     NoAllocator,
@@ -87,6 +90,9 @@ pub enum Why {
     /// It logged too much.
     #[error("it logs without end")]
     Log,
+    /// It handed the host more than it may keep.
+    #[error("it hands the host too much")]
+    Handed,
     /// It called what may not be called there.
     #[error("restricted callback {0}")]
     Restricted(&'static str),
@@ -126,6 +132,7 @@ impl Why {
             Self::Time => "time",
             Self::Stack => "stack",
             Self::Log => "log",
+            Self::Handed => "handed",
             Self::Restricted(_) => "restricted",
             Self::Injected(_) => "injected",
             Self::Unreachable => "unreachable",

@@ -55,8 +55,8 @@ impl Fields {
     /// Adds a line, or to the one line of a field of which there is only one.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (name, value) = (own_name(name), value.as_ref());
-        let joined = name.starts_with(b":") || JOINED.contains(&name.as_slice());
-        if let Some((_, present)) = self.0.iter_mut().find(|(own, _)| joined && *own == name) {
+        let is_joined = name.starts_with(b":") || JOINED.contains(&name.as_slice());
+        if is_joined && let Some((_, present)) = self.0.iter_mut().find(|(own, _)| *own == name) {
             present.push(b',');
             present.extend_from_slice(value);
             return;

@@ -46,7 +46,7 @@ pub use faults::{Effect as FaultEffect, Fault};
 pub use fields::Fields;
 pub use host::{Answer, Delivery, Exchange, Host, HostBuilder, Message, RequestBuilder, ResponseBuilder};
 pub use interleave::{Job, interleave};
-pub use limits::Limits;
+pub use limits::{CALL as BYTES_OF_A_CALL, Limits};
 pub use metrics::{BUCKETS as HISTOGRAM_BUCKETS, Kind as MetricKind, Metrics, Value as MetricValue};
 pub use module::{Compiler, Module};
 pub use plugin::{FailurePolicy, Plugin, VmSettings};

@@ -69,14 +69,25 @@ impl Compiler {
         let code = wasmtime::Module::from_binary(&self.engine, bytes).map_err(invalid)?;
         let abi = Abi::of(code.exports().filter(|export| export.ty().func().is_some()).map(|export| export.name()))
             .ok_or(LoadError::NoAbi)?;
-        if !["malloc", "proxy_on_memory_allocate"].iter().any(|name| code.get_export(name).is_some()) {
-            return Err(LoadError::NoAllocator);
-        }
+        check_exports(abi, &code)?;
         for import in code.imports() {
             check_import(abi, import.module(), import.name(), &import.ty())?;
         }
         Ok(Module { code, abi, sha256: hex::encode(Sha256::digest(bytes)) })
     }
+}
+
+fn check_exports(abi: Abi, code: &wasmtime::Module) -> Result<(), LoadError> {
+    let mut allocates = false;
+    for export in code.exports() {
+        let ExternType::Func(ty) = export.ty() else { continue };
+        let name = export.name();
+        if abi::callback(abi, name).is_some_and(|signature| !signature.fits(&ty)) {
+            return Err(LoadError::BadSignature(name.to_owned()));
+        }
+        allocates |= matches!(name, "malloc" | "proxy_on_memory_allocate");
+    }
+    if allocates { Ok(()) } else { Err(LoadError::NoAllocator) }
 }
 
 fn check_import(abi: Abi, module: &str, name: &str, ty: &ExternType) -> Result<(), LoadError> {

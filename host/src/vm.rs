@@ -4,7 +4,7 @@ mod state;
 
 use crate::abi;
 use crate::error::{Failure, Why};
-use crate::limits::{Limits, MemoryLimit};
+use crate::limits::Limits;
 use crate::plugin::{Plugin, VmSettings};
 use crate::shared::Shared;
 use crate::wasi;
@@ -60,8 +60,7 @@ impl Vm {
     ) -> Result<Self, Failure> {
         let failed = |callback: &str, why| Failure { callback: callback.to_owned(), why };
         let engine = settings.module.code.engine();
-        let memory_limit = MemoryLimit { limit: limits.memory, peak: 0 };
-        let state = VmState::new(settings.clone(), Arc::clone(shared), home, memory_limit, limits.log);
+        let state = VmState::new(settings.clone(), Arc::clone(shared), home, limits);
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory_limit);
         let mut vm =
@@ -70,22 +69,29 @@ impl Vm {
         let other = |error: &wasmtime::Error| Why::Other(format!("{error:#}"));
         let linker = linker(settings).map_err(|error| failed("link", other(&error)))?;
         vm.state_mut().restriction = Restriction::Start;
-        let instance = linker
-            .instantiate(&mut vm.store, &settings.module.code)
-            .map_err(|error| failed("start", Why::of(&error)))?;
+        let instance = linker.instantiate(&mut vm.store, &settings.module.code).map_err(|error| {
+            let failure = failed("start", Why::of(&error));
+            shared.count_failure(&failure);
+            failure
+        })?;
         vm.bind(&instance, settings);
-        for name in ["_initialize", "_start", "main", "__main_void"] {
-            let reactor = vm.functions.contains_key("_initialize");
-            if name == "_start" && reactor || name.contains("main") && !reactor {
-                continue;
-            }
-            let parameters = vm.functions.get(name).map_or(0, |function| function.ty(&vm.store).params().len());
-            if let Called::Failed = vm.call(0, name, &vec![0; parameters]) {
+        for (name, arguments) in vm.start_functions() {
+            if let Called::Failed = vm.call(0, name, arguments) {
                 return Err(vm.failure.unwrap_or_else(|| failed(name, Why::Unreachable)));
             }
         }
         vm.state_mut().restriction = Restriction::None;
         Ok(vm)
+    }
+
+    /// What starts a guest: a reactor's initialisation and then its `main`, or a command.
+    fn start_functions(&self) -> Vec<(&'static str, &'static [u32])> {
+        let has = |name: &str| self.functions.contains_key(name);
+        match (has("_initialize"), has("main")) {
+            (true, true) => vec![("_initialize", &[]), ("main", &[0, 0])],
+            (true, false) => vec![("_initialize", &[]), ("__main_void", &[])],
+            (false, _) => vec![("_start", &[])],
+        }
     }
 
     fn bind(&mut self, instance: &Instance, settings: &VmSettings) {
@@ -127,7 +133,12 @@ impl Vm {
 
     /// Forgets a context.
     pub(crate) fn remove_context(&mut self, id: u32) {
-        self.state_mut().contexts.remove(&id);
+        self.state_mut().remove_context(id);
+    }
+
+    /// Whether nothing is left in it but what streams still have.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.roots.is_empty() && self.state().pending.is_empty()
     }
 
     /// Why it does not run any more, if so.

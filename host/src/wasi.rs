@@ -3,6 +3,7 @@
 use crate::abi::{Arguments, Guest, Halt};
 use crate::error::Why;
 use crate::plugin::VmSettings;
+use crate::status::Status;
 use crate::vm::{Restriction, Signature, VmState, Word};
 use Word::{I32, I64};
 use wasmtime::{Caller, Linker, Val};
@@ -120,6 +121,9 @@ pub(crate) fn link(linker: &mut Linker<VmState>, settings: &VmSettings) -> wasmt
 fn call(caller: &mut Caller<'_, VmState>, row: &Row, allowed: bool, parameters: &[Val]) -> wasmtime::Result<u32> {
     let state = caller.data_mut();
     state.counters.host_call(row.name);
+    if !state.take_over_call() {
+        return Err(wasmtime::Error::new(Why::Handed));
+    }
     let restricted = match state.restriction {
         Restriction::None => false,
         Restriction::Start => !row.at_start,
@@ -155,11 +159,17 @@ fn fd_write(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, 
         _ => return Ok(BADF),
     };
     let mut text = Vec::new();
-    let vectors =
-        arguments.u32(2).checked_mul(8).map_or(Ok(Vec::new()), |length| guest.read(arguments.u32(1), length))?;
+    let length = arguments.u32(2).checked_mul(8).ok_or(Status::INVALID_MEMORY_ACCESS)?;
+    let vectors = guest.read(arguments.u32(1), length)?;
     for vector in vectors.chunks_exact(8) {
         let (pointer, length) = vector.split_at_checked(4).unwrap_or_default();
-        text.extend(guest.read(word(pointer), word(length))?);
+        // Where there is nothing, the pointer may point anywhere.
+        if word(length) > 0 {
+            text.extend(guest.read(word(pointer), word(length))?);
+        }
+        if text.len() > guest.state().log_left() {
+            return Err(Halt::Trap(wasmtime::Error::new(Why::Log)));
+        }
     }
     let written = u32::try_from(text.len()).unwrap_or(u32::MAX);
     let line = text.strip_suffix(b"\n").unwrap_or(&text);

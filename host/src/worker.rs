@@ -31,8 +31,8 @@ pub struct Worker {
     buffer_limit: usize,
     effects: Effects,
     vms: BTreeMap<VmKey, VmHandle>,
-    /// VMs of earlier configurations, whose streams may still run.
-    old: Vec<VmHandle>,
+    /// VMs that have failed and were replaced, the last of them: what they used and why they failed can still be asked for.
+    retired: Vec<VmHandle>,
     chain: Vec<Slot>,
     streams: BTreeMap<u64, Handle>,
     next_stream: u64,
@@ -50,6 +50,9 @@ pub enum UpstreamFailure {
     TimedOut,
 }
 
+/// How often in a row gRPC calls are refused before all else goes on.
+const REFUSALS: usize = 16;
+
 /// Bytes that a filter may hold back, as Envoy's listeners and clusters have it by default.
 pub const BUFFER_LIMIT: usize = 1 << 20;
 
@@ -64,7 +67,7 @@ impl Worker {
             buffer_limit: BUFFER_LIMIT,
             effects: Effects::default(),
             vms: BTreeMap::new(),
-            old: Vec::new(),
+            retired: Vec::new(),
             chain: Vec::new(),
             streams: BTreeMap::new(),
             next_stream: 1,
@@ -193,6 +196,15 @@ impl Worker {
         })
     }
 
+    /// Whether a filter holds so much of a message back that its sender is to wait, as Envoy's flow control has it.
+    #[must_use]
+    pub fn stalled(&self, stream: u64, direction: Direction) -> bool {
+        self.streams.get(&stream).is_some_and(|stream| {
+            let exchange = stream.borrow();
+            exchange.filters.iter().any(|filter| filter.side(direction).stalls(exchange.buffer_limit))
+        })
+    }
+
     /// The number that the next stream gets.
     #[must_use]
     pub const fn next_stream(&self) -> u64 {
@@ -216,8 +228,17 @@ impl Worker {
 
     /// What is to go out, in order.
     pub fn effects(&mut self) -> Vec<Effect> {
-        let mut effects: Vec<_> = self.effects.borrow_mut().drain(..).collect();
-        self.refuse_unknown(&mut effects);
+        let mut effects = Vec::new();
+        // A guest that is refused may ask again at once.
+        for _ in 0..REFUSALS {
+            let refused = self.take_effects(&mut effects);
+            if refused.is_empty() {
+                break;
+            }
+            for id in refused {
+                self.callout(id, CalloutEvent::GrpcClose(14, b"Cluster not available".to_vec()));
+            }
+        }
         let now = self.shared.clock.now();
         for effect in &effects {
             match effect {
@@ -237,19 +258,16 @@ impl Worker {
         effects
     }
 
-    /// gRPC calls to clusters that there are none of end at once.
-    fn refuse_unknown(&mut self, effects: &mut Vec<Effect>) {
-        let shared = Arc::clone(&self.shared);
-        let unknown = |effect: &Effect| match effect {
-            Effect::Callout(id, callout) if !shared.has_cluster(&callout.cluster) => Some(*id),
-            _ => None,
-        };
-        let refused: Vec<_> = effects.iter().filter_map(unknown).collect();
-        effects.retain(|effect| unknown(effect).is_none());
-        for id in refused {
-            self.callout(id, CalloutEvent::GrpcClose(14, b"Cluster not available".to_vec()));
+    /// Takes what is to go out, and returns the gRPC calls that do not: those to clusters that there are none of.
+    fn take_effects(&mut self, effects: &mut Vec<Effect>) -> Vec<CalloutId> {
+        let mut refused = Vec::new();
+        for effect in self.effects.borrow_mut().drain(..) {
+            match effect {
+                Effect::Callout(id, callout) if !self.shared.has_cluster(&callout.cluster) => refused.push(id),
+                effect => effects.push(effect),
+            }
         }
-        effects.extend(self.effects.borrow_mut().drain(..));
+        refused
     }
 
     /// What came of a callout; nothing where nobody waits for it any more.
@@ -261,13 +279,17 @@ impl Worker {
         }
     }
 
-    /// Tells roots of queues that have got items.
-    pub fn queues(&mut self) {
-        for ready in self.shared.queues.take_ready(self.index) {
-            if let Some(vm) = self.vm(ready.owner.vm) {
+    /// Tells roots of queues that have got items, and says whether there were any.
+    pub fn queues(&mut self) -> bool {
+        let all = self.shared.queues.take_ready(self.index);
+        for ready in &all {
+            let vm = self.vm(ready.owner.vm);
+            let is_there = |vm: &VmHandle| vm.borrow().state().contexts.contains_key(&ready.owner.root);
+            if let Some(vm) = vm.filter(is_there) {
                 stream::run(&vm, ready.owner.root, "proxy_on_queue_ready", &[ready.token]);
             }
         }
+        !all.is_empty()
     }
 
     // --- Control ---
@@ -299,7 +321,7 @@ impl Worker {
     }
 
     fn all_vms(&self) -> impl Iterator<Item = &VmHandle> {
-        self.vms.values().chain(&self.old)
+        self.vms.values().chain(&self.retired)
     }
 
     fn vm(&self, number: u64) -> Option<VmHandle> {

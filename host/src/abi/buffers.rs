@@ -18,26 +18,26 @@ enum Buffer {
 }
 
 pub(super) fn get_buffer_bytes(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Outcome {
-    let bytes = Buffer::of(arguments.u32(0))?.bytes(guest).ok_or(Status::NOT_FOUND)?;
     let start = usize::try_from(arguments.u32(1)).unwrap_or(usize::MAX);
     let length = usize::try_from(arguments.u32(2)).unwrap_or(usize::MAX);
-    let rest = bytes.get(start..).unwrap_or_default();
-    let part = rest.get(..length).unwrap_or(rest);
-    guest.hand(part, arguments.u32(3), arguments.u32(4))
+    let part = |bytes: &[u8]| {
+        let rest = bytes.get(start..).unwrap_or_default();
+        rest.get(..length).unwrap_or(rest).to_vec()
+    };
+    let part = Buffer::of(arguments.u32(0))?.look(guest, part).ok_or(Status::NOT_FOUND)?;
+    guest.hand(&part, arguments.u32(3), arguments.u32(4))
 }
 
 pub(super) fn get_buffer_status(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Outcome {
-    let bytes = Buffer::of(arguments.u32(0))?.bytes(guest).ok_or(Status::NOT_FOUND)?;
-    guest.write_u32(arguments.u32(1), u32::try_from(bytes.len()).unwrap_or(u32::MAX))?;
+    let length = Buffer::of(arguments.u32(0))?.look(guest, <[u8]>::len).ok_or(Status::NOT_FOUND)?;
+    guest.write_u32(arguments.u32(1), u32::try_from(length).unwrap_or(u32::MAX))?;
     // Envoy never sets a flag.
     Ok(guest.write_u32(arguments.u32(2), 0)?)
 }
 
 pub(super) fn set_buffer_bytes(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Outcome {
     let buffer = Buffer::of(arguments.u32(0))?;
-    if buffer.bytes(guest).is_none() {
-        return Err(Status::NOT_FOUND.into());
-    }
+    buffer.look(guest, |_| ()).ok_or(Status::NOT_FOUND)?;
     let start = usize::try_from(arguments.u32(1)).unwrap_or(usize::MAX);
     let size = usize::try_from(arguments.u32(2)).unwrap_or(usize::MAX);
     let data = guest.read(arguments.u32(3), arguments.u32(4))?;
@@ -93,27 +93,29 @@ impl Buffer {
         })
     }
 
-    /// What is in it now; `None` where Envoy says that there is no such buffer, and not that it is empty.
-    fn bytes(self, guest: &Guest<'_, '_>) -> Option<Vec<u8>> {
+    /// Looks at what is in it now; `None` where Envoy says that there is no such buffer, and not that it is empty.
+    fn look<T>(self, guest: &Guest<'_, '_>, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let state = guest.state();
+        let answer = state.answer();
         match self {
-            Self::Body(direction) => Some(body(guest, direction).unwrap_or_default()),
-            Self::CalloutBody => state.answer().and_then(|answer| answer.body.clone()),
+            Self::Body(direction) => Some(look_at_body(guest, direction, look)),
+            Self::CalloutBody => answer?.body.as_deref().map(look),
             // Envoy's call data is what a host call looked at before: here, a message.
             Self::GrpcMessage | Self::CallData => {
-                Some(state.answer().and_then(|answer| answer.grpc_message.clone()).unwrap_or_default())
+                Some(look(answer.and_then(|answer| answer.grpc_message.as_deref()).unwrap_or_default()))
             }
-            Self::VmConfiguration => Some(state.settings.configuration.clone()),
-            Self::PluginConfiguration => state.configuration.clone(),
-            Self::Network => Some(Vec::new()),
+            Self::VmConfiguration => Some(look(&state.settings.configuration)),
+            Self::PluginConfiguration => state.configuration.as_deref().map(look),
+            Self::Network => Some(look(&[])),
         }
     }
 }
 
-fn body(guest: &Guest<'_, '_>, direction: Direction) -> Option<Vec<u8>> {
-    let (stream, place) = guest.state().stream()?;
+fn look_at_body<T>(guest: &Guest<'_, '_>, direction: Direction, look: impl FnOnce(&[u8]) -> T) -> T {
+    let Some((stream, place)) = guest.state().stream() else { return look(&[]) };
     let exchange = stream.borrow();
-    exchange.filter(place)?.side(direction).body().cloned()
+    let body = exchange.filter(place).and_then(|filter| filter.side(direction).body());
+    look(body.map(Vec::as_slice).unwrap_or_default())
 }
 
 #[cfg(test)]

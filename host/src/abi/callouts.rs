@@ -1,6 +1,6 @@
 //! Callouts: requests that filters send themselves, and how they ended.
 
-use super::{Arguments, Guest, Outcome};
+use super::{Arguments, Guest, Halt, Outcome};
 use crate::callout::{Callout, CalloutKind};
 use crate::effect::Effect;
 use crate::fields::Fields;
@@ -103,7 +103,7 @@ fn give_up(guest: &mut Guest<'_, '_>, token: u32) -> Outcome {
     Ok(())
 }
 
-fn grpc_head(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<(String, Fields), Status> {
+fn grpc_head(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<(String, Fields), Halt> {
     let service = guest.read(arguments.u32(0), arguments.u32(1))?;
     let name = guest.read(arguments.u32(2), arguments.u32(3))?;
     let method = guest.read(arguments.u32(4), arguments.u32(5))?;

@@ -1,5 +1,6 @@
 //! The guest behind a host call: its memory, and the state that it acts on.
 
+use crate::error::Why;
 use crate::status::Status;
 use crate::vm::{Restriction, VmState};
 use wasmtime::{AsContextMut, Caller, Extern, Memory, Val};
@@ -43,12 +44,18 @@ impl<'a, 'b> Guest<'a, 'b> {
         self.caller.data_mut()
     }
 
-    /// The bytes at a pointer.
-    pub(crate) fn read(&mut self, pointer: u32, length: u32) -> Result<Vec<u8>, Status> {
+    /// The bytes at a pointer; a guest that hands over too many traps.
+    pub(crate) fn read(&mut self, pointer: u32, length: u32) -> Result<Vec<u8>, Halt> {
         let memory = self.memory()?;
         let begin = usize::try_from(pointer).map_err(|_| Status::INVALID_MEMORY_ACCESS)?;
         let length = usize::try_from(length).map_err(|_| Status::INVALID_MEMORY_ACCESS)?;
         let end = begin.checked_add(length).ok_or(Status::INVALID_MEMORY_ACCESS)?;
+        if end > memory.data_size(&*self.caller) {
+            return Err(Status::INVALID_MEMORY_ACCESS.into());
+        }
+        if !self.state_mut().take_over(length) {
+            return Err(wasmtime::Error::new(Why::Handed).into());
+        }
         let bytes = memory.data(&*self.caller).get(begin..end).ok_or(Status::INVALID_MEMORY_ACCESS)?.to_vec();
         let counters = &mut self.state_mut().counters;
         counters.bytes_out = counters.bytes_out.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));

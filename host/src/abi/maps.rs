@@ -1,6 +1,6 @@
 //! Header maps: headers and trailers of both messages, and of answers to callouts.
 
-use super::{Arguments, Guest, Outcome};
+use super::{Arguments, Guest, Halt, Outcome};
 use crate::fields::Fields;
 use crate::pairs;
 use crate::status::Status;
@@ -51,7 +51,7 @@ pub(super) fn remove_header_map_value(guest: &mut Guest<'_, '_>, arguments: Argu
     Ok(change(guest, number, |map| map.remove(name))?)
 }
 
-fn line(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<(u32, Vec<u8>, Vec<u8>), Status> {
+fn line(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<(u32, Vec<u8>, Vec<u8>), Halt> {
     let number = check(arguments.u32(0))?;
     let name = guest.read(arguments.u32(1), arguments.u32(2))?;
     let value = guest.read(arguments.u32(3), arguments.u32(4))?;

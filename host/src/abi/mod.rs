@@ -2,6 +2,7 @@
 
 mod arguments;
 mod buffers;
+mod callbacks;
 mod callouts;
 mod guest;
 mod maps;
@@ -18,6 +19,7 @@ use crate::plugin::VmSettings;
 use crate::status::Status;
 use crate::vm::{Restriction, Signature, VmState, Word};
 pub(crate) use arguments::Arguments;
+pub(crate) use callbacks::callback;
 pub(crate) use guest::{Guest, Halt, Outcome};
 use wasmtime::{Caller, Linker, Val};
 
@@ -150,6 +152,9 @@ fn call(caller: &mut Caller<'_, VmState>, row: &Row, allowed: bool, parameters: 
     interleave::point();
     let state = caller.data_mut();
     state.counters.host_call(row.name);
+    if !state.take_over_call() {
+        return Err(wasmtime::Error::new(Why::Handed));
+    }
     let restricted = match state.restriction {
         Restriction::None => false,
         Restriction::Start | Restriction::Allocation => row.name != "proxy_log",

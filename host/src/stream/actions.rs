@@ -14,6 +14,8 @@ pub(crate) enum Action {
     Reply(Weak<RefCell<Exchange>>, LocalReply),
     /// To break the stream off.
     Reset(Weak<RefCell<Exchange>>),
+    /// To delete a root that has said that it is done.
+    Delete(u32),
 }
 
 /// Calls a function of the guest, and then does what it asked for.
@@ -43,7 +45,14 @@ pub(super) fn act(vm: &VmHandle) {
                     abort(&stream);
                 }
             }
+            Some(Action::Delete(root)) => delete_root(vm, root),
             None => return,
         }
     }
+}
+
+/// Deletes a root that is done.
+pub(crate) fn delete_root(vm: &VmHandle, root: u32) {
+    run(vm, root, "proxy_on_delete", &[]);
+    vm.borrow_mut().remove_context(root);
 }

@@ -34,6 +34,8 @@ pub(crate) struct Side {
     pub end_stream: bool,
     /// The bytes that it has held back, if it has.
     pub held: Option<Vec<u8>>,
+    /// Whether the sender is slowed down for what it holds back.
+    pub streaming: bool,
     /// The frame of the current body callback.
     pub chunk: Vec<u8>,
     /// Whether it asked for the body as a whole: it sees `held`, instead of the frame.
@@ -117,6 +119,11 @@ impl Side {
             (false, true) => Some(&mut self.chunk),
             (false, false) => None,
         }
+    }
+
+    /// Whether it holds back so much that the sender is to wait.
+    pub(crate) fn stalls(&self, limit: usize) -> bool {
+        self.streaming && self.held.as_ref().is_some_and(|held| held.len() > limit)
     }
 
     pub(crate) const fn stopped_all(&self) -> bool {

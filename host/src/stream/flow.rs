@@ -139,6 +139,7 @@ pub(crate) fn common_continue(stream: &Handle, direction: Direction, place: usiz
 /// Keeps bytes back. Where the sender is not slowed down for it, there is a limit.
 pub(super) fn hold(stream: &Handle, direction: Direction, place: usize, data: &[u8], streaming: bool) {
     let held = with_side(stream, direction, place, |side| {
+        side.streaming = streaming;
         let held = side.held.get_or_insert_with(Vec::new);
         held.extend_from_slice(data);
         held.len()

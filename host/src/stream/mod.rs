@@ -9,7 +9,7 @@ mod flow;
 mod local_reply;
 mod terminal;
 
-pub(crate) use actions::{Action, run};
+pub(crate) use actions::{Action, delete_root, run};
 pub(crate) use end::{abort, end};
 pub(crate) use exchange::Exchange;
 pub use exchange::Info;

@@ -5,7 +5,7 @@ use crate::counters::Counters;
 use crate::effect::{Effect, Effects};
 use crate::faults::Faults;
 use crate::fields::Fields;
-use crate::limits::MemoryLimit;
+use crate::limits::{CALL, Limits, MemoryLimit};
 use crate::metrics::Defined;
 use crate::plugin::{Plugin, VmSettings};
 use crate::queues::Owner;
@@ -61,8 +61,9 @@ pub(crate) struct VmState {
     pub metrics: Defined,
     pub counters: Counters,
     pub faults: Faults,
-    log_limit: usize,
-    logged: usize,
+    log_left: usize,
+    handed_left: usize,
+    limits: Limits,
 }
 
 /// A context of the guest: a plugin's root, or a filter of a stream.
@@ -95,13 +96,7 @@ pub(crate) enum Restriction {
 }
 
 impl VmState {
-    pub(crate) fn new(
-        settings: VmSettings,
-        shared: Arc<Shared>,
-        home: Home,
-        memory_limit: MemoryLimit,
-        log_limit: usize,
-    ) -> Self {
+    pub(crate) fn new(settings: VmSettings, shared: Arc<Shared>, home: Home, limits: &Limits) -> Self {
         let faults = shared.faults();
         Self {
             settings,
@@ -109,7 +104,7 @@ impl VmState {
             home,
             memory: None,
             allocate: None,
-            memory_limit,
+            memory_limit: MemoryLimit::new(limits.memory),
             contexts: BTreeMap::new(),
             next_context: 1,
             current: 0,
@@ -127,15 +122,17 @@ impl VmState {
             metrics: Defined::default(),
             counters: Counters::default(),
             faults,
-            log_limit,
-            logged: 0,
+            log_left: limits.log,
+            handed_left: limits.handed,
+            limits: limits.clone(),
         }
     }
 
     pub(crate) fn begin(&mut self, context: u32, callback: &str) {
         self.current = context;
         self.effective = 0;
-        self.logged = 0;
+        self.log_left = self.limits.log;
+        self.handed_left = self.limits.handed;
         self.counters.callback(callback);
     }
 
@@ -217,19 +214,53 @@ impl VmState {
 
     /// The guest says that a root is done; `false` where nobody waits for that.
     pub(crate) fn finish_root(&mut self, root: u32) -> bool {
-        self.pending.remove(&root) && self.contexts.remove(&root).is_some()
+        let waited = self.pending.remove(&root);
+        if waited {
+            self.actions.push_back(Action::Delete(root));
+        }
+        waited
+    }
+
+    /// Forgets a context. What a root waits for is given up: there is nobody to tell.
+    pub(crate) fn remove_context(&mut self, id: u32) {
+        let is_root = self.contexts.remove(&id).is_some_and(|context| context.parent == 0);
+        if !is_root {
+            return;
+        }
+        self.ticks.remove(&id);
+        for (token, _) in self.callouts.extract_if(.., |_, root| *root == id) {
+            let callout = CalloutId { vm: self.home.vm, token };
+            self.home.effects.borrow_mut().push_back(Effect::Cancelled(callout));
+        }
     }
 
     pub(crate) fn effect(&self, effect: Effect) {
         self.home.effects.borrow_mut().push_back(effect);
     }
 
+    /// Counts bytes that the guest hands to the host; `false` where it has handed over too many in this call.
+    pub(crate) const fn take_over(&mut self, bytes: usize) -> bool {
+        let left = self.handed_left.checked_sub(bytes);
+        self.handed_left = if let Some(left) = left { left } else { 0 };
+        left.is_some()
+    }
+
+    /// Counts a host call, as [`Self::take_over`] does.
+    pub(crate) const fn take_over_call(&mut self) -> bool {
+        self.take_over(CALL)
+    }
+
+    /// Bytes that the guest may still log in this call.
+    pub(crate) const fn log_left(&self) -> usize {
+        self.log_left
+    }
+
     /// Writes a line of the guest's to the log; `false` where it has written too much in this call.
     pub(crate) fn log(&mut self, level: u32, text: &[u8]) -> bool {
-        self.logged = self.logged.saturating_add(text.len());
-        if self.logged > self.log_limit {
+        if text.len() > self.log_left {
             return false;
         }
+        self.log_left = self.log_left.saturating_sub(text.len());
         let text = String::from_utf8_lossy(text).into_owned();
         self.shared.log(LogLine { worker: self.home.worker, level, plugin: self.plugin_name(), text });
         true

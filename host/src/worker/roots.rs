@@ -4,7 +4,7 @@ use super::Worker;
 use crate::clock::nanoseconds;
 use crate::error::StartError;
 use crate::metrics::Kind;
-use crate::plugin::{FailurePolicy, Plugin};
+use crate::plugin::{FailurePolicy, Plugin, VmKey};
 use crate::stream::{self, Filter};
 use crate::vm::{Called, Home, Vm, VmHandle};
 use std::cell::RefCell;
@@ -23,6 +23,9 @@ pub(super) struct Slot {
 
 /// How long after a reload the next one has to wait.
 const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How many failed VMs are kept. Their streams keep them as well.
+const RETIRED: usize = 16;
 
 impl Worker {
     /// Makes this the chain of streams to come. Roots of plugins that stay are kept, and so are those of earlier chains,
@@ -52,8 +55,8 @@ impl Worker {
                 end_root(vm, root);
             }
         }
-        self.vms.retain(|_, vm| !vm.borrow().roots.is_empty());
-        self.old.clear();
+        self.vms.retain(|_, vm| !vm.borrow().is_idle());
+        self.retired.clear();
     }
 
     /// The filters of a stream that begins now.
@@ -85,9 +88,6 @@ impl Worker {
             return None;
         }
         slot.reloaded = Some(now);
-        if let Some(vm) = self.vms.remove(&plugin.vm.key()) {
-            self.old.push(vm);
-        }
         let root = self.root(&plugin).ok();
         let count = |what| self.shared.metrics.add(Kind::Counter, &format!("wasm.{}.vm_reload_{what}", plugin.name), 1);
         count(if root.is_some() { "success" } else { "failure" });
@@ -97,8 +97,18 @@ impl Worker {
         root
     }
 
+    /// Takes a VM that has failed from those that plugins are started in.
+    fn retire(&mut self, key: &VmKey) {
+        if self.vms.get(key).is_some_and(|vm| vm.borrow().failed()) {
+            self.retired.extend(self.vms.remove(key));
+            let surplus = self.retired.len().saturating_sub(RETIRED);
+            self.retired.drain(..surplus);
+        }
+    }
+
     /// The root of a plugin, which is started if there is none.
     fn root(&mut self, plugin: &Rc<Plugin>) -> Result<(VmHandle, u32), StartError> {
+        self.retire(&plugin.vm.key());
         let failed = |failure| StartError::Failed { plugin: plugin.name.clone(), failure };
         let vm = match self.vms.entry(plugin.vm.key()) {
             Entry::Occupied(entry) => Rc::clone(entry.get()),
@@ -159,10 +169,8 @@ fn end_root(vm: &VmHandle, root: u32) {
         Called::Missing | Called::Failed => true,
     };
     if done {
-        stream::run(vm, root, "proxy_on_delete", &[]);
-        vm.borrow_mut().remove_context(root);
+        stream::delete_root(vm, root);
     } else {
         vm.borrow_mut().state_mut().pending.insert(root);
     }
-    vm.borrow_mut().state_mut().ticks.remove(&root);
 }

@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+mod hostile;
 mod outside;
 mod phases;
 mod races;
