@@ -87,7 +87,8 @@ pub(super) fn data(
             side.sees_chunk = true;
         });
     }
-    let size = with_side(stream, direction, place, |side| side.body().map_or(0, Vec::len)).unwrap_or_default();
+    let shown = with_side(stream, direction, place, |side| (side.from_current, side.body().map_or(0, Vec::len)));
+    let (from_current, size) = shown.unwrap_or_default();
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     let status = match ask(stream, direction, place, name, &[size, u32::from(end_stream)]) {
         Answer::Pass | Answer::Returned(0) => DataStatus::Continue,
@@ -98,7 +99,8 @@ pub(super) fn data(
     let passed = with_side(stream, direction, place, |side| {
         side.buffering = status == DataStatus::StopAndBuffer;
         side.sees_chunk = false;
-        std::mem::take(&mut side.chunk)
+        let chunk = std::mem::take(&mut side.chunk);
+        if from_current && !side.buffering { side.held.take().unwrap_or_default() } else { chunk }
     });
     (status, passed.unwrap_or_default())
 }

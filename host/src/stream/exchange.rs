@@ -26,6 +26,8 @@ pub(crate) struct Exchange {
     pub forwarded_proto: bool,
     /// Whether the client is answered without the upstream.
     pub replied: bool,
+    /// Whether the request went upstream whole.
+    pub request_sent: bool,
     /// Whether the response's headers went to the client.
     pub response_started: bool,
     /// Whether the response went to the client whole.
@@ -108,6 +110,7 @@ impl Exchange {
             buffer_limit,
             forwarded_proto: false,
             replied: false,
+            request_sent: false,
             response_started: false,
             response_sent: false,
             dispatched: 0,

@@ -40,6 +40,8 @@ pub(crate) struct Side {
     pub chunk: Vec<u8>,
     /// Whether it asked for the body as a whole: it sees `held`, instead of the frame.
     pub buffering: bool,
+    /// Whether it is going on from a stop of everything: it is shown what it held back before the next filters are.
+    pub from_current: bool,
     /// Whether it sees the headers.
     pub sees_headers: bool,
     /// Whether it sees the frame.
@@ -105,7 +107,7 @@ impl Filter {
 impl Side {
     /// The body that the filter sees.
     pub(crate) fn body(&self) -> Option<&Vec<u8>> {
-        match (self.buffering, self.sees_chunk) {
+        match (self.sees_held(), self.sees_chunk) {
             (true, _) => self.held.as_ref(),
             (false, true) => Some(&self.chunk),
             (false, false) => None,
@@ -114,11 +116,15 @@ impl Side {
 
     /// The body that the filter sees, to be changed.
     pub(crate) fn body_mut(&mut self) -> Option<&mut Vec<u8>> {
-        match (self.buffering, self.sees_chunk) {
+        match (self.sees_held(), self.sees_chunk) {
             (true, _) => self.held.as_mut(),
             (false, true) => Some(&mut self.chunk),
             (false, false) => None,
         }
+    }
+
+    const fn sees_held(&self) -> bool {
+        self.buffering || self.from_current && self.sees_chunk
     }
 
     /// Whether it holds back so much that the sender is to wait.

@@ -113,10 +113,12 @@ pub(crate) fn common_continue(stream: &Handle, direction: Direction, place: usiz
     let position = direction.place(place, length);
     let next = position.saturating_add(1);
     let state = with_side(stream, direction, place, |side| {
-        let from_current = side.stopped_all();
+        side.from_current |= side.stopped_all();
         side.iteration = Iteration::Continue;
         side.buffering = false;
-        (from_current, !std::mem::replace(&mut side.headers_continued, true), side.held.take())
+        // What it is shown is its own until it lets it go: where it goes on again meanwhile, it is shown it again.
+        let held = if side.from_current { side.held.as_ref().map(|_| Vec::new()) } else { side.held.take() };
+        (side.from_current, !std::mem::replace(&mut side.headers_continued, true), held)
     });
     let Some((from_current, headers, held)) = state else { return };
     let (complete, trailers) = {
@@ -132,8 +134,10 @@ pub(crate) fn common_continue(stream: &Handle, direction: Direction, place: usiz
         pass_data(stream, direction, start, held, complete && !trailers);
     }
     if trailers && stream.borrow().open(direction) {
-        pass_trailers(stream, direction, start);
+        let is_first = with_side(stream, direction, place, |side| side.from_current) == Some(true);
+        pass_trailers(stream, direction, if is_first { position } else { next });
     }
+    with_side(stream, direction, place, |side| side.from_current = false);
 }
 
 /// Keeps bytes back. Where the sender is not slowed down for it, there is a limit.

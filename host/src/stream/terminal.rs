@@ -19,7 +19,8 @@ pub(super) fn headers(stream: &Handle, direction: Direction, end_stream: bool) {
                     exchange.dispatched = exchange.dispatched.saturating_add(1);
                     exchange.dispatched
                 };
-                to_upstream(stream, dispatched, Frame::Headers(headers, end_stream));
+                stream.borrow_mut().request_sent = false;
+                to_upstream(stream, dispatched, Frame::Headers(headers, end_stream), end_stream);
             }
         }
         Direction::Response => {
@@ -40,7 +41,7 @@ pub(super) fn data(stream: &Handle, direction: Direction, data: Vec<u8>, end_str
     match direction {
         Direction::Request => {
             let dispatched = stream.borrow().dispatched;
-            to_upstream(stream, dispatched, Frame::Data(data, end_stream));
+            to_upstream(stream, dispatched, Frame::Data(data, end_stream), end_stream);
         }
         Direction::Response => {
             let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
@@ -59,7 +60,7 @@ pub(super) fn trailers(stream: &Handle, direction: Direction) {
     match direction {
         Direction::Request => {
             let dispatched = stream.borrow().dispatched;
-            to_upstream(stream, dispatched, Frame::Trailers(trailers));
+            to_upstream(stream, dispatched, Frame::Trailers(trailers), true);
         }
         Direction::Response => to_client(stream, Frame::Trailers(trailers), true),
     }
@@ -81,9 +82,13 @@ fn as_sent(stream: &Handle, mut headers: Fields) -> Fields {
     headers
 }
 
-fn to_upstream(stream: &Handle, request: u32, frame: Frame) {
-    let exchange = stream.borrow();
-    exchange.effect(Effect::Upstream { stream: exchange.id, request, frame });
+/// A filter that goes on more than once passes the end more than once.
+fn to_upstream(stream: &Handle, request: u32, frame: Frame, last: bool) {
+    let mut exchange = stream.borrow_mut();
+    if !exchange.request_sent {
+        exchange.request_sent = last;
+        exchange.effect(Effect::Upstream { stream: exchange.id, request, frame });
+    }
 }
 
 fn to_client(stream: &Handle, frame: Frame, last: bool) {
