@@ -19,7 +19,8 @@ pub(crate) fn call(state: &VmState, name: &[u8], argument: &[u8]) -> Option<Resu
         // Every property is text that lasts as long as its stream.
         b"declare_property" if protobuf::is_message(argument) => Ok(Vec::new()),
         b"declare_property" => Err(Status::BAD_ARGUMENT),
-        b"sign" | b"expr_create" | b"expr_evaluate" | b"expr_delete" => Err(Status::BAD_ARGUMENT),
+        b"sign" => signature::sign(argument),
+        b"expr_create" | b"expr_evaluate" | b"expr_delete" => Err(Status::BAD_ARGUMENT),
         _ => return None,
     })
 }

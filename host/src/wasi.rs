@@ -14,6 +14,7 @@ pub(crate) const PREVIEW_1: &str = "wasi_snapshot_preview1";
 pub(crate) const UNSTABLE: &str = "wasi_unstable";
 
 const BADF: u32 = 8;
+const EXIST: u32 = 20;
 const FAULT: u32 = 21;
 const INVAL: u32 = 28;
 const NOENT: u32 = 44;
@@ -61,35 +62,36 @@ const TABLE: &[Row] = &[
     row("fd_close", &[I32], Number(0)),
     row("fd_fdstat_get", &[I32; 2], Call(fd_fdstat_get)),
     row("fd_fdstat_set_flags", &[I32; 2], Number(NOSYS)),
-    row("fd_fdstat_set_rights", &[I32, I64, I64], Number(NOTSUP)),
+    row("fd_fdstat_set_rights", &[I32, I64, I64], Call(of_output)),
     row("clock_res_get", &[I32; 2], Call(clock_res_get)),
-    row("fd_advise", &[I32, I64, I64, I32], Number(NOTSUP)),
-    row("fd_allocate", &[I32, I64, I64], Number(NOTSUP)),
-    row("fd_datasync", &[I32], Number(NOTSUP)),
+    row("fd_advise", &[I32, I64, I64, I32], Number(0)),
+    row("fd_allocate", &[I32, I64, I64], Call(of_output)),
+    row("fd_datasync", &[I32], Call(of_output)),
     row("fd_filestat_get", &[I32; 2], Number(BADF)),
-    row("fd_filestat_set_size", &[I32, I64], Number(NOTSUP)),
-    row("fd_filestat_set_times", &[I32, I64, I64, I32], Number(NOTSUP)),
+    row("fd_filestat_set_size", &[I32, I64], Call(of_output)),
+    row("fd_filestat_set_times", &[I32, I64, I64, I32], Call(of_output)),
     row("fd_pread", &[I32, I32, I32, I64, I32], Number(NOSYS)),
-    row("fd_pwrite", &[I32, I32, I32, I64, I32], Number(NOTSUP)),
-    row("fd_readdir", &[I32, I32, I32, I64, I32], Number(NOSYS)),
+    row("fd_pwrite", &[I32, I32, I32, I64, I32], Call(fd_pwrite)),
+    row("fd_readdir", &[I32, I32, I32, I64, I32], Call(fd_readdir)),
     row("fd_renumber", &[I32; 2], Number(NOTSUP)),
-    row("fd_sync", &[I32], Number(NOTSUP)),
-    row("fd_tell", &[I32; 2], Number(NOTSUP)),
+    row("fd_sync", &[I32], Call(of_output)),
+    row("fd_tell", &[I32; 2], Call(fd_tell)),
     row("path_create_directory", &[I32; 3], Number(NOTSUP)),
     row("path_filestat_get", &[I32; 5], Number(NOTSUP)),
     row("path_filestat_set_times", &[I32, I32, I32, I32, I64, I64, I32], Number(NOTSUP)),
-    row("path_link", &[I32; 7], Number(NOTSUP)),
+    // Envoy has this and the next with one parameter fewer than WASI.
+    row("path_link", &[I32; 6], Number(NOTSUP)),
+    row("path_symlink", &[I32; 4], Number(NOTSUP)),
     row("path_open", &[I32, I32, I32, I32, I32, I64, I64, I32, I32], Number(NOENT)),
-    row("path_readlink", &[I32; 6], Number(NOTSUP)),
+    row("path_readlink", &[I32; 6], Call(path_readlink)),
     row("path_remove_directory", &[I32; 3], Number(NOTSUP)),
     row("path_rename", &[I32; 6], Number(NOTSUP)),
-    row("path_symlink", &[I32; 5], Number(NOTSUP)),
     row("path_unlink_file", &[I32; 3], Number(NOTSUP)),
     at_start("fd_prestat_get", &[I32; 2], Number(BADF)),
     at_start("fd_prestat_dir_name", &[I32; 3], Number(NOSYS)),
-    row("sock_accept", &[I32; 3], Number(NOTSUP)),
-    row("sock_recv", &[I32; 6], Number(NOTSUP)),
-    row("sock_send", &[I32; 5], Number(NOTSUP)),
+    row("sock_accept", &[I32; 3], Call(sock_accept)),
+    row("sock_recv", &[I32; 6], Call(sock_recv)),
+    row("sock_send", &[I32; 5], Call(sock_send)),
     row("sock_shutdown", &[I32; 2], Number(NOTSUP)),
     row("sched_yield", &[], Number(0)),
     row("poll_oneoff", &[I32; 4], Call(poll_oneoff)),
@@ -151,8 +153,17 @@ fn call(caller: &mut Caller<'_, VmState>, row: &Row, allowed: bool, parameters: 
     }
 }
 
-/// Standard output goes to the log as info, standard error as error.
 fn fd_write(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    write(guest, arguments, arguments.u32(3))
+}
+
+/// The offset means nothing.
+fn fd_pwrite(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    write(guest, arguments, arguments.u32(4))
+}
+
+/// Standard output goes to the log as info, standard error as error.
+fn write(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>, written_at: u32) -> Result<u32, Halt> {
     let level = match arguments.u32(0) {
         1 => 2,
         2 => 4,
@@ -176,8 +187,47 @@ fn fd_write(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, 
     if !text.is_empty() && !guest.state_mut().log(level, line) {
         return Err(Halt::Trap(wasmtime::Error::new(Why::Log)));
     }
-    guest.write_u32(arguments.u32(3), written)?;
+    guest.write_u32(written_at, written)?;
     Ok(0)
+}
+
+/// What changes nothing of standard output and error, and cannot be done with anything else.
+fn of_output(_: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    Ok(if matches!(arguments.u32(0), 1 | 2) { 0 } else { BADF })
+}
+
+fn fd_tell(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    let errno = of_output(guest, arguments)?;
+    if errno == 0 {
+        guest.write_u64(arguments.u32(1), 0)?;
+    }
+    Ok(errno)
+}
+
+fn fd_readdir(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    guest.write_u32(arguments.u32(4), 0)?;
+    Ok(EXIST)
+}
+
+fn path_readlink(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    guest.write_u32(arguments.u32(5), 0)?;
+    Ok(NOTSUP)
+}
+
+fn sock_accept(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    guest.write_u64(arguments.u32(2), 0)?;
+    Ok(NOTSUP)
+}
+
+fn sock_recv(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    guest.write_u32(arguments.u32(4), 0)?;
+    guest.write(arguments.u32(5), &[0; 2])?;
+    Ok(NOTSUP)
+}
+
+fn sock_send(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    guest.write_u32(arguments.u32(4), 0)?;
+    Ok(NOTSUP)
 }
 
 fn word(bytes: &[u8]) -> u32 {
@@ -195,6 +245,9 @@ fn clock_time_get(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result
 }
 
 fn clock_res_get(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Result<u32, Halt> {
+    if arguments.u32(0) > 1 {
+        return Ok(NOTSUP);
+    }
     guest.write_u64(arguments.u32(1), 1)?;
     Ok(0)
 }

@@ -11,14 +11,14 @@ use palisade_testbed::{Headers, checkout};
 use crate::observation::{Client, Line, Observation, Observed, Vm};
 use crate::scenarios::Scenarios;
 
-/// Where the transcript of a file stands.
-fn path(file: &Scenarios) -> Result<PathBuf> {
-    Ok(checkout::root()?.join("tests/conformance/transcripts").join(&file.name).with_extension("txt"))
+/// Where the transcript of this name stands.
+fn path(name: &str) -> Result<PathBuf> {
+    Ok(checkout::root()?.join("tests/conformance/transcripts").join(name).with_extension("txt"))
 }
 
-/// The transcript of a file as it was recorded, without its head.
-pub(crate) fn recorded(file: &Scenarios) -> Result<String> {
-    let path = path(file)?;
+/// The transcript of this name as it was recorded, without its head.
+pub(crate) fn recorded(name: &str) -> Result<String> {
+    let path = path(name)?;
     let text = fs::read_to_string(&path)
         .with_context(|| format!("there is no transcript {}: record it with PALISADE_RECORD=1", path.display()))?;
     let body = text.lines().skip_while(|line| line.starts_with('#'));
@@ -31,8 +31,8 @@ pub(crate) fn is_recording() -> bool {
 }
 
 /// Writes a transcript; `host` names the host that it was recorded on.
-pub(crate) fn record(file: &Scenarios, host: &str, body: &str) -> Result<()> {
-    let path = path(file)?;
+pub(crate) fn record(name: &str, host: &str, body: &str) -> Result<()> {
+    let path = path(name)?;
     let head =
         format!("# Recorded on {host};\n# PALISADE_RECORD=1 cargo test --package palisade-tests --test conformance\n");
     fs::write(&path, head + body).with_context(|| format!("writing {}", path.display()))
@@ -44,7 +44,7 @@ pub(crate) fn record(file: &Scenarios, host: &str, body: &str) -> Result<()> {
 ///
 /// The first lines that differ, with the case that they are in.
 pub(crate) fn compare(file: &Scenarios, seen: &str) -> Result<()> {
-    agreed(&differences(&recorded(file)?, seen))
+    agreed(&differences(&recorded(&file.name)?, seen))
 }
 
 /// Like [`compare`], without what client and upstream saw, and but for `gaps`: the cases that are known to differ.
@@ -53,14 +53,19 @@ pub(crate) fn compare(file: &Scenarios, seen: &str) -> Result<()> {
 ///
 /// The other cases that differ, or a gap that is none.
 pub(crate) fn compare_callbacks(file: &Scenarios, seen: &str, gaps: &[&str]) -> Result<()> {
-    let around = |line: &&str| ["client ", "client: ", "upstream "].iter().any(|start| line.starts_with(start));
-    let recorded: String =
-        recorded(file)?.lines().filter(|line| !around(line)).map(|line| format!("{line}\n")).collect();
-    let mut differences = differences(&recorded, seen);
+    let mut differences = callback_differences(file, seen)?;
     for gap in gaps {
         ensure!(differences.remove(*gap).is_some(), "{gap} is as recorded: take it from the known gaps");
     }
     agreed(&differences)
+}
+
+/// What differs first in each case that does, without what client and upstream saw.
+pub(crate) fn callback_differences(file: &Scenarios, seen: &str) -> Result<BTreeMap<String, String>> {
+    let around = |line: &&str| ["client ", "client: ", "upstream "].iter().any(|start| line.starts_with(start));
+    let recorded: String =
+        recorded(&file.name)?.lines().filter(|line| !around(line)).map(|line| format!("{line}\n")).collect();
+    Ok(differences(&recorded, seen))
 }
 
 fn agreed(differences: &BTreeMap<String, String>) -> Result<()> {
