@@ -11,14 +11,24 @@ const HOP_BY_HOP: [&str; 7] =
 /// A request's headers, as Envoy shows them to filters.
 pub(crate) fn of_request<B>(request: &Request<B>, peer: &str) -> Fields {
     let (uri, headers) = (request.uri(), request.headers());
-    let host = headers.get("host").map(HeaderValue::as_bytes);
-    let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
     let mut fields = Fields::new();
-    fields.add(":authority", authority.unwrap_or_default());
+    match uri.authority() {
+        Some(authority) => fields.add(":authority", authority.as_str()),
+        None => headers.get_all("host").iter().for_each(|host| fields.add(":authority", host)),
+    }
     fields.add(":path", uri.path_and_query().map_or("/", |path| path.as_str()));
     fields.add(":method", request.method().as_str());
     fields.add(":scheme", "http");
     add(&mut fields, headers);
+    for name in nominated(headers) {
+        fields.remove(name);
+    }
+    // A proxy passes on that trailers are taken, and nothing else that its own connection takes.
+    let takes_trailers = headers.get_all("te").iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    fields.remove("te");
+    if takes_trailers {
+        fields.add("te", "trailers");
+    }
     fields.add("x-forwarded-for", peer);
     if fields.get("x-forwarded-proto").is_none() {
         fields.add("x-forwarded-proto", "http");
@@ -27,6 +37,12 @@ pub(crate) fn of_request<B>(request: &Request<B>, peer: &str) -> Fields {
         fields.add("x-request-id", request_id());
     }
     fields
+}
+
+/// The headers that `connection` says are of this connection alone, in lower case.
+pub(crate) fn nominated(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all("connection").iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
 }
 
 /// A response's headers, as Envoy shows them to filters.

@@ -73,6 +73,9 @@ pub struct Options {
     /// Milliseconds that one call of a filter may take.
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     pub time_limit: u64,
+    /// Units of fuel, about one an instruction, that one call of a filter may burn. With it fuel is counted, and /stats shows it.
+    #[arg(long, value_name = "UNITS")]
+    pub fuel_limit: Option<u64>,
 }
 
 /// A failure policy, by Envoy's names.
@@ -120,7 +123,13 @@ impl Options {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { fuel: None, time: Some(Duration::from_millis(self.time_limit)), ..Limits::default() }
+        Limits { fuel: self.fuel_limit, time: Some(Duration::from_millis(self.time_limit)), ..Limits::default() }
+    }
+
+    /// As it is, but for the values of variables.
+    pub(crate) fn without_secrets(&self) -> Self {
+        let env = self.env.iter().map(|(name, _)| (name.clone(), "[hidden]".to_owned())).collect();
+        Self { env, ..self.clone() }
     }
 
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
@@ -183,6 +192,12 @@ mod tests {
         assert!(parsed("--config a.json --sha256 00").is_ok());
         assert!(parsed("--config a.json --config b.json").is_err());
         assert!(parsed("--sha256 00 --sha256 01").is_err());
+    }
+
+    #[test]
+    fn values_of_variables_are_shown_to_nobody() {
+        let shown = format!("{:?}", parsed("--env KEY=secret").unwrap().without_secrets());
+        assert!(shown.contains("KEY") && !shown.contains("secret"), "{shown}");
     }
 
     #[test]

@@ -2,34 +2,61 @@
 
 use crate::options::Options;
 use anyhow::{Context, Result};
-use palisade_host::{Module, Plugin};
+use palisade_host::{Compiler, Module, Plugin};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// Reads the files that the command line names.
 pub(crate) struct Loader {
     options: Options,
+    compiler: Compiler,
+    /// The bytes of the modules that were loaded last, and what they were compiled to.
+    modules: Vec<(Vec<u8>, Module)>,
+    stamp: Stamp,
 }
 
-/// When the files were written.
-pub(crate) type Stamp = Vec<(Option<SystemTime>, u64)>;
+/// What tells one state of the files from another: of each, inode, time of change in seconds and nanoseconds, and size. The
+/// time of modification is not enough, for a copy may keep it.
+type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
 
 impl Loader {
-    pub(crate) const fn new(options: Options) -> Self {
-        Self { options }
+    /// # Errors
+    ///
+    /// The machine is none that modules can be compiled for.
+    pub(crate) fn new(options: Options) -> Result<Self> {
+        let compiler = Compiler::new(&options.limits())?;
+        Ok(Self { options, compiler, modules: Vec::new(), stamp: Stamp::new() })
     }
 
     /// The chain as the files have it now.
-    pub(crate) fn load(&self) -> Result<Vec<Plugin>> {
-        let modules = self.options.module.iter().enumerate();
-        modules.map(|(index, path)| self.plugin(index, path)).collect()
+    pub(crate) fn load(&mut self) -> Result<Vec<Plugin>> {
+        // What changes while they are read is read again.
+        self.stamp = self.stamp();
+        let mut plugins = Vec::new();
+        let mut modules = Vec::new();
+        for (index, path) in self.options.module.iter().enumerate() {
+            let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let module = self.compiled(&bytes).with_context(|| path.display().to_string())?;
+            plugins.push(self.plugin(index, path, module.clone())?);
+            modules.push((bytes, module));
+        }
+        self.modules = modules;
+        Ok(plugins)
     }
 
-    fn plugin(&self, index: usize, path: &Path) -> Result<Plugin> {
+    /// The chain as the files have it now, if that is another than before.
+    pub(crate) fn load_if_changed(&mut self) -> Option<Result<Vec<Plugin>>> {
+        (self.stamp() != self.stamp).then(|| self.load())
+    }
+
+    fn compiled(&self, bytes: &[u8]) -> Result<Module> {
+        let known = self.modules.iter().find(|(own, _)| own == bytes);
+        known.map_or_else(|| Ok(self.compiler.compile(bytes)?), |(_, module)| Ok(module.clone()))
+    }
+
+    fn plugin(&self, index: usize, path: &Path, module: Module) -> Result<Plugin> {
         let options = &self.options;
-        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-        let module = Module::compiled(&bytes, &options.limits()).with_context(|| path.display().to_string())?;
         if let Some(expected) = options.sha256.get(index) {
             module.verify(expected).with_context(|| path.display().to_string())?;
         }
@@ -44,10 +71,12 @@ impl Loader {
         Ok(plugin)
     }
 
-    /// When the files were written last.
-    pub(crate) fn stamp(&self) -> Stamp {
+    fn stamp(&self) -> Stamp {
         let files = self.options.module.iter().chain(&self.options.config);
-        let stamp = |path| fs::metadata(path).map_or((None, 0), |data| (data.modified().ok(), data.len()));
+        let stamp = |path| {
+            let data = fs::metadata(path).ok()?;
+            Some((data.ino(), data.ctime(), data.ctime_nsec(), data.len()))
+        };
         files.map(stamp).collect()
     }
 }

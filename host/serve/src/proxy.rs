@@ -1,33 +1,31 @@
 //! The proxy: workers on threads of their own, and the main thread, which has VMs but no streams.
 
-use crate::callouts::{self, Clusters};
 use crate::exchange;
+use crate::lane::{BEAT, Lane, LocalExecutor};
 use crate::options::Options;
+use crate::outside::Outside;
 use crate::plugins::Loader;
-use crate::upstream::{self, Upstream};
+use crate::say::say;
+use crate::usage;
 use anyhow::{Context, Result, anyhow};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use palisade_host::{CalloutId, Effect, Frame, Limits, Plugin, Shared, Worker};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use palisade_host::{Limits, Plugin, Shared, Worker};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::{AbortHandle, LocalSet};
+use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
-/// How often timers, queues and new plugins are looked for.
-const BEAT: Duration = Duration::from_millis(10);
-/// How often `--watch` looks at the files.
-const GLANCE: Duration = Duration::from_millis(200);
+/// Every how many beats `--watch` looks at the files.
+const GLANCE: u32 = 5;
+/// Every how many beats workers publish what their VMs have used.
+const PUBLISH: u32 = 10;
 
 /// Where connections come from, and whether with TLS.
 pub(crate) type Listener = (TcpListener, Option<TlsAcceptor>);
@@ -39,21 +37,6 @@ pub(crate) struct Started {
     options: Options,
     main: Worker,
     workers: Vec<mpsc::Sender<Vec<Plugin>>>,
-}
-
-/// One worker's part of the proxy.
-pub(crate) struct Lane {
-    pub worker: RefCell<Worker>,
-    /// Where a stream's response goes.
-    pub clients: RefCell<BTreeMap<u64, UnboundedSender<Frame>>>,
-    /// The requests that streams have at the upstream.
-    pub requests: RefCell<BTreeMap<(u64, u32), upstream::Sending>>,
-    pub callouts: RefCell<BTreeMap<CalloutId, AbortHandle>>,
-    pub upstream: Upstream,
-    pub clusters: Clusters,
-    pub route: String,
-    pub normalize_path: bool,
-    pub listener: SocketAddr,
 }
 
 /// Starts canary, main thread and workers.
@@ -82,8 +65,9 @@ pub(crate) fn start(
         let stop = Arc::clone(stop);
         thread::Builder::new().name(format!("worker {index}")).spawn(move || {
             let (options, shared, limits) = lane;
-            let worker = Worker::new(index, shared, limits);
-            let outcome = work(&options, worker, listeners, &plugins, &updates, &ready, &stop);
+            let worker = Worker::new(index, Arc::clone(&shared), limits);
+            let thread = Thread { index, shared: &shared, updates: &updates, ready: &ready, stop: &stop };
+            let outcome = work(&options, worker, listeners, &plugins, thread);
             // The main thread may be gone.
             let _ = ready.send(outcome);
         })?;
@@ -102,11 +86,10 @@ fn prove(shared: &Arc<Shared>, limits: &Limits, plugins: &[Plugin]) -> Result<()
 
 impl Started {
     /// Runs the main thread's timers, and takes over what has changed, until it is to stop.
-    pub(crate) fn run(self, loader: &Loader, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn run(self, loader: &mut Loader, stop: &AtomicBool) -> Result<()> {
         let Self { shared, limits, options, main, workers } = self;
-        let lane = Rc::new(Lane::new(&options, main));
-        let update = || {
-            let plugins = loader.load()?;
+        let (lane, effects) = Lane::new(&options, main);
+        let take_over = |plugins: Vec<Plugin>| {
             prove(&shared, &limits, &plugins)?;
             lane.act(|main| main.load(&plugins))?;
             lane.act(Worker::drain);
@@ -117,25 +100,19 @@ impl Started {
         };
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async {
-            let mut stamp = loader.stamp();
-            let mut since = Duration::ZERO;
+            tokio::task::spawn_local(Outside::new(&options, Rc::clone(&lane)).run(effects));
+            let mut beats = 0_u32;
             while !stop.load(Ordering::Relaxed) {
                 tokio::time::sleep(BEAT).await;
                 lane.beat();
-                since = since.saturating_add(BEAT);
-                if !options.watch || since < GLANCE {
+                beats = beats.wrapping_add(1);
+                if !options.watch || !beats.is_multiple_of(GLANCE) {
                     continue;
                 }
-                since = Duration::ZERO;
-                let now = loader.stamp();
-                if now != stamp {
-                    match update() {
-                        Ok(()) => eprintln!("palisade serve: the files have changed and are in effect"),
-                        Err(error) => {
-                            eprintln!("palisade serve: the files have changed, and what was stays in effect: {error:#}")
-                        }
-                    }
-                    stamp = now;
+                match loader.load_if_changed().map(|plugins| plugins.and_then(take_over)) {
+                    None => {}
+                    Some(Ok(())) => say!("the files have changed and are in effect"),
+                    Some(Err(error)) => say!("the files have changed, and what was stays in effect: {error:#}"),
                 }
             }
         });
@@ -148,24 +125,32 @@ fn work(
     mut worker: Worker,
     listeners: Vec<Listener>,
     plugins: &[Plugin],
-    updates: &mpsc::Receiver<Vec<Plugin>>,
-    ready: &mpsc::Sender<Result<()>>,
-    stop: &AtomicBool,
+    thread: Thread<'_>,
 ) -> Result<()> {
     worker.load(plugins)?;
-    let lane = Rc::new(Lane::new(options, worker));
+    let (lane, effects) = Lane::new(options, worker);
+    let outside = Outside::new(options, Rc::clone(&lane));
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, async move {
+    LocalSet::new().block_on(&runtime, async move {
+        tokio::task::spawn_local(outside.run(effects));
         for (listener, tls) in listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::task::spawn_local(accept(Rc::clone(&lane), listener, tls));
         }
         // The main thread waits for it.
-        let _ = ready.send(Ok(()));
-        beat(&lane, updates, stop).await;
+        let _ = thread.ready.send(Ok(()));
+        beat(&lane, &thread).await;
         Ok(())
     })
+}
+
+/// What a worker's thread has of the main thread.
+struct Thread<'a> {
+    index: usize,
+    shared: &'a Shared,
+    updates: &'a mpsc::Receiver<Vec<Plugin>>,
+    ready: &'a mpsc::Sender<Result<()>>,
+    stop: &'a AtomicBool,
 }
 
 async fn accept(lane: Rc<Lane>, listener: tokio::net::TcpListener, tls: Option<TlsAcceptor>) {
@@ -196,100 +181,27 @@ async fn connection(lane: Rc<Lane>, stream: impl AsyncRead + AsyncWrite + Unpin 
     let _ = auto::Builder::new(LocalExecutor).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn beat(lane: &Rc<Lane>, updates: &mpsc::Receiver<Vec<Plugin>>, stop: &AtomicBool) {
+async fn beat(lane: &Rc<Lane>, thread: &Thread<'_>) {
     let mut draining = None;
-    while !stop.load(Ordering::Relaxed) {
+    let mut beats = 0_u32;
+    while !thread.stop.load(Ordering::Relaxed) {
         tokio::time::sleep(BEAT).await;
-        while let Ok(plugins) = updates.try_recv() {
-            let mut worker = lane.worker.borrow_mut();
-            if let Err(error) = worker.load(&plugins) {
-                eprintln!("palisade serve: what was stays in effect on a worker: {error}");
+        while let Ok(plugins) = thread.updates.try_recv() {
+            let (loaded, next) = lane.act(|worker| (worker.load(&plugins), worker.next_stream()));
+            if let Err(error) = loaded {
+                say!("what was stays in effect on a worker: {error}");
             }
-            draining = Some(worker.next_stream());
+            draining = Some(next);
         }
-        if let Some(first) = draining {
-            let mut worker = lane.worker.borrow_mut();
-            if worker.oldest_stream().is_none_or(|oldest| oldest >= first) {
-                worker.drain();
-                draining = None;
-            }
+        if draining.is_some_and(|first| lane.act(|worker| worker.oldest_stream().is_none_or(|oldest| oldest >= first)))
+        {
+            lane.act(Worker::drain);
+            draining = None;
         }
         lane.beat();
-    }
-}
-
-// === impl Lane ===
-
-impl Lane {
-    fn new(options: &Options, worker: Worker) -> Self {
-        Self {
-            worker: RefCell::new(worker),
-            clients: RefCell::default(),
-            requests: RefCell::default(),
-            callouts: RefCell::default(),
-            upstream: Upstream::new(&options.upstream),
-            clusters: Clusters::new(&options.cluster),
-            route: options.route.clone(),
-            normalize_path: options.normalize_path,
-            listener: options.listen,
+        if beats.is_multiple_of(PUBLISH) {
+            lane.act(|worker| usage::publish(thread.shared, thread.index, worker));
         }
-    }
-
-    /// Does what is due.
-    fn beat(self: &Rc<Self>) {
-        self.act(|worker| {
-            worker.run_timers();
-            worker.queues();
-        });
-    }
-
-    /// Acts on the worker, and carries out what follows.
-    pub(crate) fn act<T>(self: &Rc<Self>, act: impl FnOnce(&mut Worker) -> T) -> T {
-        let (outcome, effects) = {
-            let mut worker = self.worker.borrow_mut();
-            let outcome = act(&mut worker);
-            (outcome, worker.effects())
-        };
-        for effect in effects {
-            self.carry_out(effect);
-        }
-        outcome
-    }
-
-    fn carry_out(self: &Rc<Self>, effect: Effect) {
-        match effect {
-            Effect::Upstream { stream, request, frame } => upstream::send(self, stream, request, frame),
-            Effect::Downstream { stream, frame } => {
-                if let Some(client) = self.clients.borrow().get(&stream) {
-                    // A client that has gone is noticed elsewhere.
-                    let _ = client.send(frame);
-                }
-            }
-            Effect::Ended { stream } => {
-                self.clients.borrow_mut().remove(&stream);
-                self.requests.borrow_mut().retain(|(of, _), _| *of != stream);
-            }
-            Effect::Callout(id, callout) => callouts::send(self, id, callout),
-            Effect::Cancelled(id) => {
-                if let Some(task) = self.callouts.borrow_mut().remove(&id) {
-                    task.abort();
-                }
-            }
-            Effect::GrpcSend(id, ..) => {
-                eprintln!("palisade serve: gRPC streams are not supported here: {id:?}");
-            }
-        }
-    }
-}
-
-/// Runs hyper's tasks on the worker's own thread.
-#[derive(Clone, Copy)]
-pub(crate) struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(async move {
-            task.await;
-        });
+        beats = beats.wrapping_add(1);
     }
 }

@@ -2,14 +2,19 @@
 
 use crate::options::Options;
 use crate::plugins::Loader;
+use crate::say::{self, say};
 use crate::{admin, proxy, tls};
 use anyhow::{Context, Result, anyhow};
 use palisade_host::{Clock, LogLine, Random, Shared};
+use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
+
+/// Connections that may wait to be accepted.
+const WAITING: i32 = 4096;
 
 /// A running proxy, which ends when it is dropped.
 #[derive(Debug)]
@@ -85,7 +90,6 @@ fn run(options: &Options, stop: &Arc<AtomicBool>, ready: &Sender<Addresses>) -> 
     for (name, _) in &options.cluster {
         shared.add_cluster(name);
     }
-    let bind = |address| TcpListener::bind(address).with_context(|| format!("listening on {address}"));
     let clear = bind(options.listen)?;
     let mut addresses = Addresses { clear: clear.local_addr()?, tls: None, admin: None };
     let mut listeners = vec![(clear, None)];
@@ -97,22 +101,34 @@ fn run(options: &Options, stop: &Arc<AtomicBool>, ready: &Sender<Addresses>) -> 
         listeners.push((listener, Some(tls::acceptor(certificate, key)?)));
     }
     let admin = options.admin.map(bind).transpose()?;
-    let loader = Loader::new(options.clone());
+    let mut loader = Loader::new(options.clone())?;
     let plugins = loader.load()?;
     let started = proxy::start(options, &shared, &listeners, plugins, stop)?;
-    eprintln!("palisade serve: listening on http://{}", addresses.clear);
+    say!("listening on http://{}", addresses.clear);
     if let Some(address) = addresses.tls {
-        eprintln!("palisade serve: listening on https://{address}");
+        say!("listening on https://{address}");
     }
     if let Some(admin) = admin {
         let address = admin.local_addr()?;
         addresses.admin = Some(address);
-        eprintln!("palisade serve: admin on http://{address}");
+        say!("admin on http://{address}");
         admin::start(admin, Arc::clone(&shared), options, Arc::clone(stop))?;
     }
     // Whoever started it may have gone.
     let _ = ready.send(addresses);
-    started.run(&loader, stop)
+    started.run(&mut loader, stop)
+}
+
+/// Listens with room for many who come at once: those beyond it would be lost.
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(WAITING)?;
+        std::io::Result::Ok(TcpListener::from(socket))
+    };
+    listen().with_context(|| format!("listening on {address}"))
 }
 
 fn write(line: LogLine) {
@@ -124,5 +140,5 @@ fn write(line: LogLine) {
         4 => "error",
         _ => "critical",
     };
-    eprintln!("[{}][{level}] wasm log {}: {}", line.worker, line.plugin, line.text);
+    say::line(format_args!("[{}][{level}] wasm log {}: {}", line.worker, line.plugin, line.text));
 }

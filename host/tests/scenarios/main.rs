@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+mod gaps;
 mod hostile;
 mod outside;
 mod phases;
