@@ -13,6 +13,7 @@ use crate::catalog::{self, Filter};
 use crate::check;
 use crate::file;
 use crate::lock::Lock;
+use crate::oci;
 use crate::pin;
 use crate::rebuild;
 use crate::refusal::RULES;
@@ -40,6 +41,18 @@ pub enum Command {
     Keygen(Keygen),
     /// Sign dist/SHA256SUMS, which names every module and the lock.
     Sign(Sign),
+    /// Write modules as OCI images to dist/images/, each with what it is verified by.
+    Pack(oci::Pack),
+    /// Send a module to a registry as the image that Istio and Envoy Gateway read; it is told of the user what `docker login`
+    /// has left, or PALISADE_REGISTRY_USERNAME and PALISADE_REGISTRY_PASSWORD.
+    #[command(after_help = exit_codes())]
+    Push(oci::Push),
+    /// Take an image of a registry apart into a dist directory, once it is the one of the digest or the signature.
+    #[command(after_help = exit_codes())]
+    Pull(oci::Pull),
+    /// Say who can read an image, and why others cannot.
+    #[command(after_help = exit_codes())]
+    Inspect(oci::Inspect),
     /// Run filters in a reverse proxy for development, without Envoy; `palisade serve --help` names its options. The first time,
     /// it is compiled.
     #[command(disable_help_flag = true)]
@@ -113,7 +126,7 @@ pub struct Verify {
 pub struct Signed {
     /// Refuse modules that none of these public keys has signed. May be repeated, for the time in which a key is replaced.
     #[arg(long = "key", value_name = "FILE")]
-    keys: Vec<PathBuf>,
+    pub(crate) keys: Vec<PathBuf>,
 }
 
 /// `palisade keygen`.
@@ -168,7 +181,7 @@ pub struct Size {
     write: bool,
 }
 
-/// The rules of `palisade verify` with their exit codes.
+/// The rules with their exit codes.
 fn exit_codes() -> String {
     let codes = RULES.iter().map(|(_, code, what)| format!("  {code}  {what}"));
     let codes: Vec<_> = codes.collect();
@@ -198,6 +211,10 @@ impl Command {
             Self::Size(size) => size.run(),
             Self::Keygen(keygen) => signature::generate(&keygen.secret, &keygen.public, password()?),
             Self::Sign(sign) => sign.run(),
+            Self::Pack(pack) => pack.run(),
+            Self::Push(push) => push.run(),
+            Self::Pull(pull) => pull.run(),
+            Self::Inspect(inspect) => inspect.run(),
             Self::Serve(serve) => serve::run(&Workspace::find()?, &serve.options),
         }
     }
@@ -300,7 +317,7 @@ fn password() -> Result<Option<String>> {
     }
 }
 
-fn dist_or(given: Option<PathBuf>) -> Result<PathBuf> {
+pub(crate) fn dist_or(given: Option<PathBuf>) -> Result<PathBuf> {
     match given {
         Some(dist) => Ok(dist),
         None => Ok(Workspace::find()?.dist()),

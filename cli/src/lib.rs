@@ -3,7 +3,8 @@
 //!
 //! Envoy verifies no signature and checks a module's hash only where its config names one, so what writes that hash
 //! must have verified the module first. [`build`] records what each module is in the [`lock`]; [`pin`] compares the
-//! modules with the lock, writes the configs, and refuses a config that would let traffic pass unfiltered.
+//! modules with the lock, writes the configs, and refuses a config that would let traffic pass unfiltered. [`oci`] carries
+//! modules to registries and back.
 //!
 //! The binary `palisade` (`cargo palisade` in the workspace) is a thin shell around this library.
 #![allow(clippy::disallowed_types, reason = "a native program: std's hashers are seeded here")]
@@ -14,6 +15,7 @@ pub mod catalog;
 pub mod check;
 pub mod command;
 pub mod lock;
+pub mod oci;
 pub mod pin;
 pub mod rebuild;
 pub mod refusal;

@@ -1,4 +1,4 @@
-//! A refusal: why a config must not be loaded, where, and how to mend it.
+//! A refusal: why a config or an image must not be loaded, where, and how to mend it.
 
 use std::fmt;
 
@@ -37,9 +37,25 @@ pub enum Rule {
     Signature,
     /// A field that is there twice, in both of its spellings.
     Twice,
+    /// An image that is not the one of the digest that is asked for.
+    Moved,
+    /// A blob that is not the one of its digest.
+    Blob,
+    /// More bytes than a module needs.
+    TooLarge,
+    /// An image in which the proxies find no module.
+    Layout,
+    /// An index of images, by whose digest the proxies find none.
+    Index,
+    /// An image whose repository is called otherwise than its module.
+    Name,
+    /// A registry that wants other credentials.
+    Credentials,
+    /// An image or a blob that the registry does not have.
+    Missing,
 }
 
-/// A rule, the exit code of `palisade verify` where it is the first that is broken, and what it refuses.
+/// A rule, the exit code where it is the first that is broken, and what it refuses.
 pub const RULES: &[(Rule, u8, &str)] = &[
     (Rule::HashForm, 10, "a hash that is missing or not 64 lower-case hex digits"),
     (Rule::HashOfAnother, 11, "a hash that is not the module's"),
@@ -57,6 +73,14 @@ pub const RULES: &[(Rule, u8, &str)] = &[
     (Rule::Unsigned, 23, "a missing or truncated signature, where a public key is given"),
     (Rule::Signature, 24, "a signature by another key, or of something else"),
     (Rule::Twice, 25, "a field in both of its spellings, of which Envoy takes the last one"),
+    (Rule::Moved, 40, "an image that is not the one of the digest"),
+    (Rule::Blob, 41, "a blob of an image that is not the one of its digest"),
+    (Rule::TooLarge, 42, "an image that is larger than a module needs"),
+    (Rule::Layout, 43, "an image in which Istio and Envoy Gateway find no module that Envoy loads"),
+    (Rule::Index, 44, "an index of images, by whose digest they find none"),
+    (Rule::Name, 45, "an image whose repository is called otherwise than its module"),
+    (Rule::Credentials, 46, "a registry that wants other credentials"),
+    (Rule::Missing, 47, "an image or a blob that the registry does not have"),
 ];
 
 /// A broken rule.
@@ -71,7 +95,7 @@ pub struct Refusal {
 }
 
 impl Rule {
-    /// The exit code of `palisade verify`.
+    /// The exit code of the command that refuses by it.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         RULES.iter().find(|(rule, ..)| *rule == self).map_or(1, |(_, code, _)| *code)

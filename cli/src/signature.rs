@@ -15,7 +15,8 @@ use crate::refusal::Rule;
 /// What is signed.
 pub(crate) const SUMS: &str = "SHA256SUMS";
 
-const SIGNATURE: &str = "SHA256SUMS.minisig";
+/// Where its signature is.
+pub(crate) const SIGNATURE: &str = "SHA256SUMS.minisig";
 
 /// Why a dist directory is not taken for signed.
 #[derive(Debug)]
@@ -84,7 +85,37 @@ pub(crate) fn verify(dist: &Path, keys: &[PathBuf]) -> Result<Result<(), Doubt>>
     Ok(verify_by(dist, &keys))
 }
 
+/// Holds `files` of a dist directory, of which others may be missing, against its sums; and these against their signature by one
+/// of these keys, where there are any.
+///
+/// # Errors
+///
+/// A key that cannot be read; within, why the files are not taken for those of the sums.
+pub(crate) fn verify_part<'f>(
+    dist: &Path,
+    keys: &[PathBuf],
+    files: impl IntoIterator<Item = &'f String>,
+) -> Result<Result<(), Doubt>> {
+    let keys = keys.iter().map(|path| public_key(path)).collect::<Result<Vec<_>>>()?;
+    Ok(part_by(dist, &keys, files))
+}
+
+fn part_by<'f>(dist: &Path, keys: &[PublicKey], files: impl IntoIterator<Item = &'f String>) -> Result<(), Doubt> {
+    let sums = if keys.is_empty() { sums_of(dist) } else { signed_sums(dist, keys)? };
+    let sums = String::from_utf8_lossy(&sums);
+    for name in files {
+        let (_, hash) = named(&sums).find(|(it, _)| it == name).unwrap_or_default();
+        ensure_is(dist, name, hash)?;
+    }
+    Ok(())
+}
+
 fn verify_by(dist: &Path, keys: &[PublicKey]) -> Result<(), Doubt> {
+    compare(dist, &signed_sums(dist, keys)?)
+}
+
+/// The sums of a dist directory, which one of the keys has signed.
+fn signed_sums(dist: &Path, keys: &[PublicKey]) -> Result<Vec<u8>, Doubt> {
     let file = dist.join(SIGNATURE);
     let doubt = |rule, what: &str| Doubt { rule, file: file.clone(), what: what.to_owned() };
     let Ok(text) = fs::read_to_string(&file) else {
@@ -100,7 +131,7 @@ fn verify_by(dist: &Path, keys: &[PublicKey]) -> Result<(), Doubt> {
     if minisign::verify(key, &signature, Cursor::new(&sums), true, false, false).is_err() {
         return Err(doubt(Rule::Signature, "not the signature of SHA256SUMS: one of both was changed"));
     }
-    compare(dist, &sums)
+    Ok(sums)
 }
 
 /// Holds a dist directory against its sums, whoever has signed them.
@@ -113,23 +144,29 @@ fn sums_of(dist: &Path) -> Vec<u8> {
     fs::read(dist.join(SUMS)).unwrap_or_default()
 }
 
+/// The files that sums name, each with its hash.
+fn named(sums: &str) -> impl Iterator<Item = (&str, &str)> {
+    sums.lines().filter_map(|line| line.split_once("  ")).map(|(hash, name)| (name, hash))
+}
+
 /// Whether each file is the one of the sums, and the lock is among them.
 fn compare(dist: &Path, sums: &[u8]) -> Result<(), Doubt> {
     let sums = String::from_utf8_lossy(sums);
-    let named: Vec<_> = sums.lines().filter_map(|line| line.split_once("  ")).collect();
     let lock = Lock::path(dist);
-    if !named.iter().any(|(_, name)| dist.join(name) == lock) {
+    if !named(&sums).any(|(name, _)| dist.join(name) == lock) {
         let what = "SHA256SUMS does not name the lock: run `cargo palisade build`".to_owned();
         return Err(Doubt { rule: Rule::Signature, file: lock, what });
     }
-    for (hash, name) in named {
-        let file = dist.join(name);
-        if fs::read(&file).map(|bytes| sha256(&bytes)).ok().as_deref() != Some(hash) {
-            let what = "not the file that SHA256SUMS names".to_owned();
-            return Err(Doubt { rule: Rule::Signature, file, what });
-        }
+    named(&sums).try_for_each(|(name, hash)| ensure_is(dist, name, hash))
+}
+
+fn ensure_is(dist: &Path, name: &str, hash: &str) -> Result<(), Doubt> {
+    let file = dist.join(name);
+    if fs::read(&file).map(|bytes| sha256(&bytes)).ok().as_deref() == Some(hash) {
+        return Ok(());
     }
-    Ok(())
+    let what = "not the file that SHA256SUMS names".to_owned();
+    Err(Doubt { rule: Rule::Signature, file, what })
 }
 
 /// A public key: minisign's file, or the second line of one alone.

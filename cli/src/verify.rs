@@ -34,7 +34,7 @@ pub struct Release(u32, u32);
 /// The first that has the list of capabilities in `vm_config`.
 const LIST_IN_VM_CONFIG: Release = Release(1, 40);
 
-/// Configs that must not be loaded.
+/// Configs or an image that must not be loaded.
 #[derive(Debug)]
 pub struct Refused(Vec<(PathBuf, Refusal)>);
 
@@ -79,7 +79,7 @@ pub fn ensure_signed(dist: &Path, keys: &[PathBuf]) -> Result<()> {
 
 /// The lock of a dist directory, whose modules are the ones that it names, and core modules with the interface that it says;
 /// the sums name it and them.
-fn verified_lock(dist: &Path) -> Result<Lock> {
+pub(crate) fn verified_lock(dist: &Path) -> Result<Lock> {
     let lock = Lock::read_verified(dist)
         .map_err(|error| Refused::of_file(Lock::path(dist), Rule::Lock, format!("{error:#}")))?;
     for module in lock.modules() {
@@ -123,6 +123,11 @@ impl FromStr for Release {
 impl Refused {
     fn of_file(file: PathBuf, rule: Rule, what: String) -> Self {
         Self(vec![(file, Refusal { rule, place: String::new(), what })])
+    }
+
+    /// An image, by what the user calls it.
+    pub(crate) fn of_image(name: String, rule: Rule, what: String) -> Self {
+        Self::of_file(name.into(), rule, what)
     }
 
     /// The exit code of the first rule that is broken.

@@ -37,9 +37,19 @@ impl Interface {
     pub fn read(module: &[u8]) -> Result<Self> {
         let sections = Sections::read(module)?;
         let exports: Vec<_> = sections.exports.keys().map(ToString::to_string).collect();
-        ensure_loadable(&exports)?;
+        ensure_exports(&exports)?;
         let imports = sections.explained_imports()?;
         Ok(Self { exports, imports })
+    }
+
+    /// Refuses a module that Envoy could not load, whatever it imports.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no valid core module, or the module is no Proxy-Wasm module.
+    pub fn ensure_loadable(module: &[u8]) -> Result<()> {
+        let exports: Vec<_> = Sections::read(module)?.exports.keys().map(ToString::to_string).collect();
+        ensure_exports(&exports)
     }
 
     /// Whether the other module has the same exports and imports, whoever calls them.
@@ -51,7 +61,7 @@ impl Interface {
     }
 }
 
-fn ensure_loadable(exports: &[String]) -> Result<()> {
+fn ensure_exports(exports: &[String]) -> Result<()> {
     let exported = |names: &[&str]| exports.iter().filter(|export| names.contains(&export.as_str())).count();
     ensure!(
         exported(&ABI_VERSIONS) == 1,

@@ -10,8 +10,10 @@
 
 mod check;
 mod house;
+mod image;
 mod pin;
 mod rebuild;
+mod registry;
 mod signature;
 mod size;
 mod verify;

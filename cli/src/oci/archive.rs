@@ -1,0 +1,145 @@
+//! The layers of an image: tar archives, packed with gzip, without anything of the time or the machine.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use flate2::read::MultiGzDecoder;
+use flate2::{Compression, GzBuilder};
+use tar::{Archive, Builder, EntryType, Header};
+
+use crate::hash::sha256;
+
+/// How long an unpacked layer may be, in bytes: a hundred times a module.
+pub(crate) const MAX_UNPACKED: u64 = 64 << 20;
+
+/// A layer.
+pub(crate) struct Layer {
+    /// The SHA-256 of the archive before it was packed, by which a config names the layer.
+    pub(crate) unpacked_sha256: String,
+    pub(crate) packed: Vec<u8>,
+}
+
+/// A file of an archive.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Packs files in the order in which they are given.
+pub(crate) fn pack(files: &[File]) -> Result<Layer> {
+    let mut archive = Builder::new(Vec::new());
+    for file in files {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(u64::try_from(file.bytes.len())?);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        archive.append_data(&mut header, &file.path, file.bytes.as_slice())?;
+    }
+    let archive = archive.into_inner()?;
+    let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    packer.write_all(&archive)?;
+    Ok(Layer { unpacked_sha256: sha256(&archive), packed: packer.finish()? })
+}
+
+/// The files of a layer, as Go's libraries read them, which the proxies use: of a packed layer all parts.
+///
+/// # Errors
+///
+/// What is no such archive, and one that is longer than [`MAX_UNPACKED`].
+pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<File>> {
+    let mut archive = Vec::new();
+    let read = MultiGzDecoder::new(packed).take(MAX_UNPACKED.saturating_add(1)).read_to_end(&mut archive);
+    read.context("it is not packed with gzip")?;
+    ensure!(u64::try_from(archive.len())? <= MAX_UNPACKED, "unpacked it is longer than {MAX_UNPACKED} bytes");
+    let mut files = Vec::new();
+    for entry in Archive::new(archive.as_slice()).entries()? {
+        files.push(read_entry(entry).context("it is no tar archive")?);
+    }
+    Ok(files)
+}
+
+fn read_entry(entry: io::Result<tar::Entry<'_, &[u8]>>) -> Result<File> {
+    let mut entry = entry?;
+    let path = entry.path()?.to_string_lossy().into_owned();
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes)?;
+    Ok(File { path, bytes })
+}
+
+impl File {
+    pub(crate) fn new(path: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { path: path.into(), bytes }
+    }
+
+    /// The last part of its path.
+    pub(crate) fn name(&self) -> &str {
+        Path::new(&self.path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_unpacked_again() {
+        let files = || vec![File::new("sboms/a.cdx.json", vec![1; 700]), File::new("plugin.wasm", Vec::new())];
+        assert_eq!(unpack(&pack(&files()).unwrap().packed).unwrap(), files());
+    }
+
+    #[test]
+    fn a_layer_holds_nothing_of_the_time_or_the_machine() {
+        let layer = pack(&[File::new("plugin.wasm", vec![7])]).unwrap();
+        assert_eq!(layer.packed[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255], "no name, no time, no system");
+        let archive = archive_of(&layer.packed);
+        assert_eq!(sha256(&archive), layer.unpacked_sha256);
+        let fields = [&archive[108..116], &archive[116..124], &archive[136..148]].map(String::from_utf8_lossy);
+        assert_eq!(fields.map(|field| field.trim_matches(['0', '\0']).to_owned()), ["", "", ""], "uid, gid, mtime");
+    }
+
+    #[test]
+    fn a_layer_that_grows_without_end_is_refused_before_it_fills_the_memory() {
+        let mut packer = GzBuilder::new().write(Vec::new(), Compression::fast());
+        let zeros = vec![0; 1 << 20];
+        for _ in 0..=MAX_UNPACKED >> 20 {
+            packer.write_all(&zeros).unwrap();
+        }
+        let error = unpack(&packer.finish().unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "unpacked it is longer than 67108864 bytes");
+    }
+
+    #[test]
+    fn what_is_no_packed_archive_is_an_error() {
+        assert!(unpack(b"\0asm").is_err());
+        let mut packer = GzBuilder::new().write(Vec::new(), Compression::fast());
+        packer.write_all(&[7; 600]).unwrap();
+        assert!(unpack(&packer.finish().unwrap()).is_err());
+        let layer = pack(&[File::new("plugin.wasm", vec![1; 2000])]).unwrap();
+        assert!(unpack(&layer.packed[..layer.packed.len() - 9]).is_err());
+    }
+
+    #[test]
+    fn a_layer_of_several_packed_parts_is_read_whole_as_go_reads_it() {
+        let [first, second] = [pack(&[]).unwrap().packed, pack(&[File::new("plugin.wasm", vec![7])]).unwrap().packed];
+        // Two blocks of zeros end an archive, so that what follows is not read: by Go neither.
+        assert_eq!(unpack(&[first, second.clone()].concat()).unwrap(), []);
+        let (head, tail) = (&archive_of(&second)[..512], &archive_of(&second)[512..]);
+        let parts = [head, tail].map(|part| {
+            let mut packer = GzBuilder::new().write(Vec::new(), Compression::fast());
+            packer.write_all(part).unwrap();
+            packer.finish().unwrap()
+        });
+        assert_eq!(unpack(&parts.concat()).unwrap(), [File::new("plugin.wasm", vec![7])]);
+    }
+
+    fn archive_of(packed: &[u8]) -> Vec<u8> {
+        let mut archive = Vec::new();
+        MultiGzDecoder::new(packed).read_to_end(&mut archive).unwrap();
+        archive
+    }
+}
