@@ -2,7 +2,7 @@
 
 use std::env::{self, VarError};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
@@ -13,6 +13,7 @@ use crate::catalog::{self, Filter};
 use crate::check;
 use crate::file;
 use crate::lock::Lock;
+use crate::new::{self, Name};
 use crate::oci;
 use crate::pin;
 use crate::rebuild;
@@ -53,6 +54,8 @@ pub enum Command {
     /// Say who can read an image, and why others cannot.
     #[command(after_help = exit_codes())]
     Inspect(oci::Inspect),
+    /// Make a filter of your own in a directory of its name: config, schema, tests, suite on Envoy, CI, and the library.
+    New(New),
     /// Run filters in a reverse proxy for development, without Envoy; `palisade serve --help` names its options. The first time,
     /// it is compiled.
     #[command(disable_help_flag = true)]
@@ -153,6 +156,14 @@ pub struct Sign {
     secret: PathBuf,
 }
 
+/// `palisade new`.
+#[derive(Args, Debug)]
+pub struct New {
+    /// The name: words of a-z and 0-9 with - between them.
+    #[arg(value_name = "NAME")]
+    name: Name,
+}
+
 /// `palisade check`.
 #[derive(Args, Debug)]
 pub struct Check {
@@ -215,6 +226,7 @@ impl Command {
             Self::Push(push) => push.run(),
             Self::Pull(pull) => pull.run(),
             Self::Inspect(inspect) => inspect.run(),
+            Self::New(new) => new.run(),
             Self::Serve(serve) => serve::run(&Workspace::find()?, &serve.options),
         }
     }
@@ -268,6 +280,14 @@ impl Verify {
         for file in verify::verify(&self.files, &dist, &terms)? {
             println!("{file}");
         }
+        Ok(())
+    }
+}
+
+impl New {
+    fn run(self) -> Result<()> {
+        let directory = new::create(&self.name, Path::new(""))?;
+        println!("{}: change into it and run scripts/test", directory.display());
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod check;
 pub mod command;
 pub mod lock;
+pub mod new;
 pub mod oci;
 pub mod pin;
 pub mod rebuild;
