@@ -20,8 +20,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use libtest_mimic::{Arguments, Trial};
+use anyhow::{Error, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
 use palisade_testbed::interrupt;
 use palisade_tests::group;
 use palisade_tests::hurl_file::{self, Protocol, Target};
@@ -63,19 +63,27 @@ fn trials(mesh: &Arc<Mesh>) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     let scenarios = pinned::SCENARIOS.iter().chain(outages::SCENARIOS);
     for (name, file, service) in suites()? {
-        let mesh = Arc::clone(mesh);
-        let run = move || {
-            let target =
-                Target { url: format!("http://{}", mesh.up()?.addr(service)?), admin: None, hidden: Vec::new() };
-            Ok(hurl_file::run(&file, Protocol::Http1, &target)?)
+        let run = move |mesh: &Mesh| {
+            let target = Target { url: format!("http://{}", mesh.addr(service)?), admin: None, hidden: Vec::new() };
+            hurl_file::run(&file, Protocol::Http1, &target)
         };
-        trials.push(Trial::test(name, run));
+        trials.push(trial(name, mesh, run));
     }
     for (name, scenario) in scenarios.copied() {
-        let mesh = Arc::clone(mesh);
-        trials.push(Trial::test(name, move || Ok(scenario(mesh.up()?)?)));
+        trials.push(trial(name, mesh, scenario));
     }
     Ok(trials)
+}
+
+/// A test on the mesh, whose failure comes with all that explains it: nobody can look at the containers afterwards.
+fn trial(
+    name: impl Into<String>,
+    mesh: &Arc<Mesh>,
+    run: impl FnOnce(&Mesh) -> Result<()> + Send + 'static,
+) -> Trial {
+    let mesh = Arc::clone(mesh);
+    let explain = |error, mesh: &Mesh| Failed::from(format!("{error:#}\n\n{}", mesh.report()));
+    Trial::test(name, move || mesh.up().and_then(run).map_err(|error: Error| explain(error, &mesh)))
 }
 
 /// The files of the suites that need a shipped config and no other, with the service that runs it.

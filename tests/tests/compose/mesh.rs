@@ -25,11 +25,15 @@ pub(crate) const UPSTREAM: &str = "upstream";
 pub(crate) const MODULES: &str = "palisade-modules";
 pub(crate) const COLLECTOR: &str = "otel-collector";
 
+pub(crate) const ENVOYS: [&str; 2] = [ENVOY, ENVOY_DECISION];
+const PARTS: [&str; 3] = [UPSTREAM, MODULES, COLLECTOR];
+
 /// Which service runs which config of `dist/envoy/`.
 pub(crate) const CONFIGS: [(&str, &str); 2] =
     [("trace-sampler.propagate.yaml", ENVOY), ("trace-sampler.envoy-decision.yaml", ENVOY_DECISION)];
 
 const INGRESS: &str = "10000/tcp";
+const STATE: &str = "{{.State.Status}}, {{.State.Health.Status}}, restarted at {{.State.StartedAt}}";
 /// From the inside.
 const ADMIN: &str = "127.0.0.1:9901";
 
@@ -132,6 +136,28 @@ impl Mesh {
     /// The spans that the collector has received since it started.
     pub(crate) fn spans(&self) -> Result<usize> {
         self.get(COLLECTOR, "127.0.0.1:4318", "/spans")?.parse().context("no number")
+    }
+
+    /// The state of each container and the end of its log, and each Envoy's clusters, with what failed in them.
+    pub(crate) fn report(&self) -> String {
+        let mut report = String::new();
+        for service in ENVOYS.iter().chain(&PARTS) {
+            let shown = |part: Result<String>| part.unwrap_or_else(|error| format!("{error:#}"));
+            let state = self.container(service).and_then(|id| docker(&["inspect", "--format", STATE, &id]));
+            report += &format!("== {service}: {}\n", shown(state));
+            if ENVOYS.contains(service) {
+                report += &shown(self.admin(service, "/clusters"));
+                report += &shown(self.admin(service, "/stats?usedonly&filter=^cluster\\..*(fail|update|timeout|5xx)"));
+            }
+            report += &shown(self.log(service));
+        }
+        report
+    }
+
+    /// The end of what a container has printed.
+    fn log(&self, service: &str) -> Result<String> {
+        let log = Command::new("docker").args(["logs", "--tail", "20", &self.container(service)?]).output()?;
+        Ok([log.stdout, log.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
     }
 
     fn get(&self, service: &str, server: &str, path: &str) -> Result<String> {

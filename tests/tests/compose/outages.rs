@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 use palisade_testbed::http1::Connection;
 use palisade_testbed::{Request, Response, http1};
 
-use crate::mesh::{COLLECTOR, ENVOY, ENVOY_DECISION, MODULES, Mesh, UPSTREAM, within};
+use crate::mesh::{COLLECTOR, ENVOY, ENVOY_DECISION, ENVOYS, MODULES, Mesh, UPSTREAM, within};
 
 pub(crate) type Scenario = fn(&Mesh) -> Result<()>;
 
@@ -37,7 +37,8 @@ fn a_dead_upstream_is_503_until_it_is_back(mesh: &Mesh) -> Result<()> {
         ensure!(response.status == 503, "without its upstream, Envoy answers {response:?}");
     }
     mesh.revive(UPSTREAM)?;
-    within(ONE_RETRY, || served(mesh, ENVOY))
+    // Each of them looks the name up again in its own time.
+    ENVOYS.into_iter().try_for_each(|envoy| within(ONE_RETRY, || served(mesh, envoy)))
 }
 
 fn a_dead_collector_is_felt_by_no_request(mesh: &Mesh) -> Result<()> {
