@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use palisade_serve::{Options, Server};
-use palisade_testbed::envoy::config::plugin_mut;
+use palisade_testbed::envoy::config::set_plugin_configuration;
 use palisade_testbed::{Idp, Upstream, checkout};
 use palisade_tests::group::Group;
 use palisade_tests::hurl_file::{Protocol, Target};
@@ -36,22 +36,16 @@ impl OnServe {
         let path = checkout::pinned_configs()?.join(&suite.config);
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let mut pinned: Value = serde_saphyr::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-        let plugin = plugin_mut(&mut pinned, &suite.plugin).context("the config has no such plugin")?.clone();
+        if let Some(configuration) = configuration {
+            set_plugin_configuration(&mut pinned, &suite.plugin, configuration)?;
+        }
         let folder = tempfile::tempdir()?;
         let write = |name: &str, content: String| {
             let path = folder.path().join(name);
             fs::write(&path, content).map(|()| path.display().to_string())
         };
-        let code = &plugin["vm_config"]["code"]["remote"];
-        let uri = code["http_uri"]["uri"].as_str().context("the plugin has no remote code")?;
-        let module = checkout::root()?.join("dist/modules").join(uri.rsplit('/').next().unwrap_or_default());
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-        let configuration = configuration.as_ref().unwrap_or(&plugin["configuration"]["value"]);
         let mut arguments = vec![
-            ("--module", module.display().to_string()),
-            ("--sha256", code["sha256"].as_str().unwrap_or_default().to_owned()),
-            ("--config", write("config.json", configuration.to_string())?),
-            ("--name", suite.plugin.clone()),
             ("--upstream", format!("http://{}", upstream.addr())),
             ("--listen", "127.0.0.1:0".to_owned()),
             ("--tls-listen", "127.0.0.1:0".to_owned()),
@@ -60,6 +54,19 @@ impl OnServe {
             ("--admin", "127.0.0.1:0".to_owned()),
             ("--route", route(&pinned)),
         ];
+        for plugin in plugins(&pinned) {
+            let name = plugin["name"].as_str().context("a plugin has no name")?;
+            let code = &plugin["vm_config"]["code"]["remote"];
+            let uri = code["http_uri"]["uri"].as_str().context("the plugin has no remote code")?;
+            let module = checkout::root()?.join("dist/modules").join(uri.rsplit('/').next().unwrap_or_default());
+            let configuration = plugin["configuration"]["value"].to_string();
+            arguments.extend([
+                ("--module", module.display().to_string()),
+                ("--sha256", code["sha256"].as_str().unwrap_or_default().to_owned()),
+                ("--config", write(&format!("{name}.json"), configuration)?),
+                ("--name", name.to_owned()),
+            ]);
+        }
         for name in clusters(&pinned) {
             let address = match (&idp, name.as_str()) {
                 (Some(idp), "idp") => idp.addr().to_string(),
@@ -72,7 +79,7 @@ impl OnServe {
             arguments.push(("--env", format!("{name}={value}")));
         }
         let mut line: Vec<String> = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
-        if plugin["allow_on_headers_stop_iteration"] == true {
+        if plugins(&pinned).any(|plugin| plugin["allow_on_headers_stop_iteration"] == true) {
             line.push("--allow-on-headers-stop-iteration".to_owned());
         }
         if pinned.pointer(MANAGER).is_some_and(|manager| manager["normalize_path"] == true) {
@@ -91,6 +98,13 @@ impl OnServe {
         let admin = addresses.admin.map(|address| format!("http://{address}"));
         Ok(Target { url, admin, hidden: self.hidden.clone() })
     }
+}
+
+/// The `PluginConfig` of each filter, the one next to the client first.
+fn plugins(pinned: &Value) -> impl Iterator<Item = &Value> {
+    let filters = pinned.pointer(MANAGER).and_then(|manager| manager["http_filters"].as_array());
+    let plugins = filters.into_iter().flatten().map(|filter| &filter["typed_config"]["config"]);
+    plugins.filter(|plugin| plugin.is_object())
 }
 
 fn clusters(pinned: &Value) -> Vec<String> {
