@@ -38,7 +38,7 @@ fn every_filter_config_is_one_that_its_filter_reads_and_its_schema_accepts() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 14);
+    assert_eq!(seen, 15);
 }
 
 #[test]

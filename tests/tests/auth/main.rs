@@ -16,6 +16,7 @@ mod held;
 mod introspection;
 mod jwks;
 mod jwt;
+mod kill_switch;
 mod mesh;
 mod rollout;
 mod routes;

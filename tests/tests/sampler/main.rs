@@ -15,6 +15,7 @@ mod consistency;
 mod envoy_decision;
 mod formats;
 mod hostile;
+mod kill_switch;
 mod limits;
 mod mesh;
 mod metrics;
