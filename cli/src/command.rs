@@ -29,7 +29,8 @@ use crate::workspace::Workspace;
 pub enum Command {
     /// Compile filters to modules and write dist/: modules, SHA256SUMS, palisade.lock, config schemas, SBOMs.
     Build(Build),
-    /// Write each config of envoy/ to dist/envoy/ with the modules' hashes, capability lists and metric labels.
+    /// Write each config of envoy/ to dist/envoy/ with the modules' hashes, capability lists and metric labels, and as objects
+    /// of Kubernetes to dist/istio/ and dist/envoy-gateway/.
     Pin(Pin),
     /// Hold configs against the lock and its modules: Envoy's own, Istio's and Envoy Gateway's. Each rule has an exit code.
     #[command(after_help = exit_codes())]
@@ -92,6 +93,10 @@ pub struct Pin {
     /// Where the templates are, instead of envoy/.
     #[arg(long, value_name = "DIR", conflicts_with = "check")]
     templates: Option<PathBuf>,
+
+    /// The image of a module, for the objects of Istio and Envoy Gateway that load images. May be repeated.
+    #[arg(long = "image", value_name = "MODULE=REPOSITORY@sha256:DIGEST", value_parser = image, conflicts_with = "check")]
+    images: Vec<(String, String)>,
 
     /// Write nothing: hold these finished configs against the lock.
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -262,7 +267,7 @@ impl Pin {
                 Some(templates) => templates,
                 None => Workspace::find()?.templates(),
             };
-            pin::render(&templates, &dist)?
+            pin::render(&templates, &dist, &self.images.into_iter().collect())?
         } else {
             pin::check(&self.check, &dist)?
         };
@@ -335,6 +340,11 @@ fn password() -> Result<Option<String>> {
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => bail!("PALISADE_KEY_PASSWORD is not UTF-8"),
     }
+}
+
+fn image(argument: &str) -> Result<(String, String), String> {
+    let (module, reference) = argument.split_once('=').ok_or("write MODULE=REPOSITORY@sha256:DIGEST")?;
+    Ok((module.to_owned(), reference.to_owned()))
 }
 
 pub(crate) fn dist_or(given: Option<PathBuf>) -> Result<PathBuf> {

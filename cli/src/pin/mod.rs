@@ -1,8 +1,9 @@
 //! The pin: every config that loads a module names it by SHA-256 and restricts it to what it needs.
 //!
-//! [`render`] fills the templates of `envoy/` from the lock; [`check`] holds finished configs against the lock. What
-//! `render` writes has passed the same check.
+//! [`render`] fills the templates of `envoy/` from the lock, and makes objects of Istio and Envoy Gateway of them;
+//! [`check`] holds finished configs against the lock. What `render` writes has passed the same check.
 
+mod kubernetes;
 mod stats_tags;
 mod template;
 
@@ -29,15 +30,20 @@ pub struct Pinned {
 /// Writes each `<name>.yaml` of `templates` to `dist/envoy/` twice: as `<name>.yaml`, which fetches the modules from
 /// the cluster `palisade_modules`, and as `<name>.local.yaml`, which loads them from [`MODULE_DIRECTORY`]. The same
 /// for Envoy 1.36 to 1.39 is in `dist/envoy-1.36/`. For bootstraps of one's own, `dist/stats-tags.yaml` has the
-/// labels of all modules.
+/// labels of all modules. `dist/istio/` and `dist/envoy-gateway/` have the filters of each config as objects of
+/// Kubernetes; those that load images are there where `images` names one for each module.
 ///
 /// Nothing is written unless every module is the one of the lock and every config passes the check.
 ///
 /// # Errors
 ///
-/// A module that is not the lock's, a template that cannot be filled, or all the problems of the configs.
-pub fn render(templates: &Path, dist: &Path) -> Result<Vec<Pinned>> {
+/// A module that is not the lock's, an image of no module, a template that cannot be filled, or all the problems of
+/// the configs.
+pub fn render(templates: &Path, dist: &Path, images: &Images) -> Result<Vec<Pinned>> {
     let lock = Lock::read_verified(dist)?;
+    for name in images.keys() {
+        ensure!(lock.module(name).is_some(), "the image of `{name}`: the lock has no such module");
+    }
     let mut rendered = Vec::new();
     for template in yaml_files(templates)? {
         let text = file::read_text(&template)?;
@@ -45,6 +51,11 @@ pub fn render(templates: &Path, dist: &Path) -> Result<Vec<Pinned>> {
             for variant in [Variant::Remote, Variant::Local] {
                 let config = template::render(&text, releases, variant, &lock)
                     .with_context(|| format!("cannot fill {}", template.display()))?;
+                if variant == Variant::Remote {
+                    let objects = kubernetes::render(&template, &config, releases, &lock, images)
+                        .with_context(|| format!("cannot make objects of {}", template.display()))?;
+                    rendered.extend(objects.into_iter().map(|(file, objects)| (dist.join(file), objects)));
+                }
                 rendered.push((dist.join(releases.directory()).join(variant.file_name(&template)), config));
             }
         }
@@ -73,6 +84,7 @@ pub fn check(files: &[PathBuf], dist: &Path) -> Result<Vec<Pinned>> {
     Ok(pinned)
 }
 
+pub use kubernetes::Images;
 pub use stats_tags::stats_config;
 pub use template::MODULE_DIRECTORY;
 

@@ -4,28 +4,56 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use palisade::catalog;
 use palisade::lock::{Lock, Module};
-use palisade::pin;
+use palisade::pin::{self, Images};
 use palisade::wasm::Interface;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// A directory with `envoy/`, and `dist/` with the modules `probe` and `trace_sampler` and their lock.
+/// A directory with `envoy/`, and `dist/` with modules and their lock: `probe` and `trace_sampler`, where it is not said.
 pub(crate) struct House {
     directory: TempDir,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
-        let house = Self { directory: TempDir::new().unwrap() };
-        let observer = MODULE.replace("(memory", "(global i32 (i32.const 1)) (memory");
-        let modules = [("probe", MODULE), ("trace_sampler", &observer)].map(|(name, text)| house.module(name, text));
-        let sums = modules.iter().map(|module| format!("{}  {}\n", module.sha256, module.file)).collect::<String>();
-        let lock = serde_json::to_vec(&Lock::new(modules.into())).unwrap();
-        house.write("dist/SHA256SUMS", format!("{sums}{}  palisade.lock\n", sha256(&lock)));
-        house.write("dist/palisade.lock", lock);
+        let house = Self::of(&[("probe".to_owned(), MODULE.to_owned()), ("trace_sampler".to_owned(), variant(1))]);
         house.write("envoy/probe.yaml", TEMPLATE);
         house
+    }
+
+    /// With the templates that ship, and a module of the name of each that they load.
+    pub(crate) fn shipped() -> Self {
+        let reads_environment = |text: String| text.replacen("proxy_log\"", "environ_get\"", 1);
+        let modules = catalog::FILTERS.iter().zip(1..);
+        let modules: Vec<_> =
+            modules.map(|(filter, number)| (filter.module(), reads_environment(variant(number)))).collect();
+        let house = Self::of(&modules);
+        for template in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy")).unwrap() {
+            let template = template.unwrap();
+            let name = template.file_name().into_string().unwrap();
+            if name.ends_with(".yaml") {
+                house.write(&format!("envoy/{name}"), fs::read(template.path()).unwrap());
+            }
+        }
+        house
+    }
+
+    fn of(modules: &[(String, String)]) -> Self {
+        let house = Self { directory: TempDir::new().unwrap() };
+        let modules: Vec<_> = modules.iter().map(|(name, text)| house.module(name, text)).collect();
+        let sums = modules.iter().map(|module| format!("{}  {}\n", module.sha256, module.file)).collect::<String>();
+        let lock = serde_json::to_vec(&Lock::new(modules)).unwrap();
+        house.write("dist/SHA256SUMS", format!("{sums}{}  palisade.lock\n", sha256(&lock)));
+        house.write("dist/palisade.lock", lock);
+        house
+    }
+
+    /// The names of the modules.
+    pub(crate) fn modules(&self) -> Vec<String> {
+        let lock = Lock::read(&self.path("dist")).unwrap();
+        lock.modules().iter().map(|module| module.name.clone()).collect()
     }
 
     fn module(&self, name: &str, text: &str) -> Module {
@@ -47,7 +75,7 @@ impl House {
     }
 
     pub(crate) fn render(&self) {
-        pin::render(&self.path("envoy"), &self.path("dist")).unwrap();
+        pin::render(&self.path("envoy"), &self.path("dist"), &Images::new()).unwrap();
     }
 
     pub(crate) fn check(&self, config: &str) -> anyhow::Result<Vec<pin::Pinned>> {
@@ -90,6 +118,11 @@ impl House {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
         fs::write(path, content).unwrap();
     }
+}
+
+/// [`MODULE`] with other bytes.
+fn variant(number: usize) -> String {
+    MODULE.replace("(memory", &format!("(global i32 (i32.const {number})) (memory"))
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {

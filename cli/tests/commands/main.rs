@@ -11,6 +11,7 @@
 mod check;
 mod house;
 mod image;
+mod kubernetes;
 mod pin;
 mod rebuild;
 mod registry;

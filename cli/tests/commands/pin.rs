@@ -128,7 +128,7 @@ fn a_config_without_a_module_is_not_taken_for_a_checked_one() {
 fn a_template_with_a_list_of_its_own_is_held_to_the_same_check() {
     let house = House::new();
     house.write("envoy/hand.yaml", HAND_WRITTEN);
-    let error = pin::render(&house.path("envoy"), &house.path("dist")).unwrap_err().to_string();
+    let error = pin::render(&house.path("envoy"), &house.path("dist"), &pin::Images::new()).unwrap_err().to_string();
     assert!(
         error.contains("hand.yaml must not be loaded") && error.contains("lacks the callback proxy_on_log"),
         "{error}"
