@@ -1,15 +1,16 @@
 //! The stand-in: what surrounds Envoy in `envoy/compose.yaml`, as one binary without dependencies, and a client that
 //! works in an image without a shell.
 
+use std::fs;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use palisade_testbed::{Collector, Idp, ModuleServer, Request, Upstream, http1, interrupt};
 
@@ -37,6 +38,14 @@ enum Command {
     Idp {
         /// The address to listen on.
         listen: SocketAddr,
+        /// The key set, in JSON; an empty one otherwise.
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
+    },
+    /// Fails unless a server accepts connections.
+    Connect {
+        /// The server, for example 127.0.0.1:6379.
+        server: SocketAddr,
     },
     /// Prints what a server answers to a GET; fails unless it answers 200.
     Get {
@@ -76,7 +85,15 @@ fn run(command: Command) -> Result<()> {
             collector.keep(0);
             serve(collector)
         }
-        Command::Idp { listen } => serve(Idp::bind(listen)?),
+        Command::Idp { listen, keys } => {
+            let idp = Idp::bind(listen)?;
+            if let Some(keys) = keys {
+                let text = fs::read(&keys).with_context(|| format!("reading {}", keys.display()))?;
+                idp.keys(&serde_json::from_slice(&text).with_context(|| format!("in {}", keys.display()))?);
+            }
+            serve(idp)
+        }
+        Command::Connect { server } => Ok(TcpStream::connect(server).map(drop)?),
         Command::Get { server, path, quiet } => get(server, &path, quiet),
     }
 }

@@ -9,6 +9,7 @@
 
 #![allow(clippy::arithmetic_side_effects)] // on times and on numbers of spans
 
+mod chain;
 mod mesh;
 mod outages;
 mod pinned;
@@ -61,7 +62,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn trials(mesh: &Arc<Mesh>) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
-    let scenarios = pinned::SCENARIOS.iter().chain(outages::SCENARIOS);
+    let scenarios = pinned::SCENARIOS.iter().chain(outages::SCENARIOS).chain(chain::SCENARIOS);
     for (name, file, service) in suites()? {
         let run = move |mesh: &Mesh| {
             let target = Target { url: format!("http://{}", mesh.addr(service)?), admin: None, hidden: Vec::new() };
@@ -76,11 +77,7 @@ fn trials(mesh: &Arc<Mesh>) -> Result<Vec<Trial>> {
 }
 
 /// A test on the mesh, whose failure comes with all that explains it: nobody can look at the containers afterwards.
-fn trial(
-    name: impl Into<String>,
-    mesh: &Arc<Mesh>,
-    run: impl FnOnce(&Mesh) -> Result<()> + Send + 'static,
-) -> Trial {
+fn trial(name: impl Into<String>, mesh: &Arc<Mesh>, run: impl FnOnce(&Mesh) -> Result<()> + Send + 'static) -> Trial {
     let mesh = Arc::clone(mesh);
     let explain = |error, mesh: &Mesh| Failed::from(format!("{error:#}\n\n{}", mesh.report()));
     Trial::test(name, move || mesh.up().and_then(run).map_err(|error: Error| explain(error, &mesh)))

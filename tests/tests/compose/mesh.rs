@@ -21,16 +21,24 @@ pub(crate) struct Mesh {
 
 pub(crate) const ENVOY: &str = "envoy";
 pub(crate) const ENVOY_DECISION: &str = "envoy-decision";
+pub(crate) const ENVOY_CHAIN: &str = "envoy-chain";
 pub(crate) const UPSTREAM: &str = "upstream";
 pub(crate) const MODULES: &str = "palisade-modules";
 pub(crate) const COLLECTOR: &str = "otel-collector";
 
-pub(crate) const ENVOYS: [&str; 2] = [ENVOY, ENVOY_DECISION];
-const PARTS: [&str; 3] = [UPSTREAM, MODULES, COLLECTOR];
+pub(crate) const IDP: &str = "idp";
+pub(crate) const RLS: &str = "ratelimit";
+pub(crate) const REDIS: &str = "redis";
+
+pub(crate) const ENVOYS: [&str; 3] = [ENVOY, ENVOY_DECISION, ENVOY_CHAIN];
+const PARTS: [&str; 6] = [UPSTREAM, MODULES, COLLECTOR, IDP, RLS, REDIS];
 
 /// Which service runs which config of `dist/envoy/`.
-pub(crate) const CONFIGS: [(&str, &str); 2] =
-    [("trace-sampler.propagate.yaml", ENVOY), ("trace-sampler.envoy-decision.yaml", ENVOY_DECISION)];
+pub(crate) const CONFIGS: [(&str, &str); 3] = [
+    ("trace-sampler.propagate.yaml", ENVOY),
+    ("trace-sampler.envoy-decision.yaml", ENVOY_DECISION),
+    ("chain.yaml", ENVOY_CHAIN),
+];
 
 const INGRESS: &str = "10000/tcp";
 const STATE: &str = "{{.State.Status}}, {{.State.Health.Status}}, restarted at {{.State.StartedAt}}";
@@ -182,7 +190,7 @@ impl Mesh {
             .arg(command)
             .env("COMPOSE_PROJECT_NAME", &self.project)
             .env("PALISADE_STAND_IN_TAG", &self.project)
-            .envs([("PALISADE_PORT", "0"), ("PALISADE_DECISION_PORT", "0")])
+            .envs(["PALISADE_PORT", "PALISADE_DECISION_PORT", "PALISADE_CHAIN_PORT"].map(|port| (port, "0")))
             .output()?;
         let log = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`scripts/compose {command}` failed:\n{log}");

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 use palisade_testbed::http1::Connection;
 use palisade_testbed::{Request, Response, http1};
 
+use crate::chain;
 use crate::mesh::{COLLECTOR, ENVOY, ENVOY_DECISION, ENVOYS, MODULES, Mesh, UPSTREAM, within};
 
 pub(crate) type Scenario = fn(&Mesh) -> Result<()>;
@@ -26,7 +27,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
 /// Longer than Envoy's ten retries take, which wait at most 1, 2, 4, 8 and then 10 seconds each.
 const RETRIES: Duration = Duration::from_secs(100);
 /// Longer than the wait before one retry, and than Envoy takes to look a name up again, on a busy machine.
-const ONE_RETRY: Duration = Duration::from_secs(60);
+pub(crate) const ONE_RETRY: Duration = Duration::from_secs(60);
 /// Many more than an outage would let through whose every request waited for what is dead, a second at least.
 const UNDISTURBED: usize = 100;
 
@@ -93,11 +94,12 @@ fn an_envoy_that_cannot_fetch_its_module_lets_no_request_pass(mesh: &Mesh) -> Re
     served(mesh, ENVOY)
 }
 
+/// A VIP's, which is sampled always.
 fn vip() -> Request {
-    Request::get("/orders").header("x-user-tier", "vip")
+    Request::get("/orders").header("x-user-tier", "vip").header("authorization", format!("Bearer {}", chain::VIP))
 }
 
-fn served(mesh: &Mesh, service: &str) -> Result<()> {
+pub(crate) fn served(mesh: &Mesh, service: &str) -> Result<()> {
     sampled(&mesh.exchange(service, &vip())?)
 }
 
@@ -110,7 +112,7 @@ fn sampled(response: &Response) -> Result<()> {
 }
 
 /// Requests one after another while `outage` happens: all of them are served, and none waits for what is dead.
-fn under_load(mesh: &Mesh, service: &str, outage: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn under_load(mesh: &Mesh, service: &str, outage: impl FnOnce() -> Result<()>) -> Result<()> {
     let addr = mesh.addr(service)?;
     let over = &AtomicBool::new(false);
     thread::scope(|scope| {

@@ -8,24 +8,29 @@ use palisade_testbed::envoy::config::plugin_mut;
 use palisade_testbed::http1::Connection;
 use palisade_testbed::{Request, checkout, sha256};
 
-use crate::mesh::{ENVOY, ENVOY_DECISION, Mesh, within};
+use crate::chain;
+use crate::mesh::{ENVOY, ENVOY_CHAIN, ENVOY_DECISION, Mesh, within};
 use crate::outages::Scenario;
 
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("each_sampled_request_is_one_span_at_the_collector", each_sampled_request_is_one_span_at_the_collector),
-    ("each_envoy_fetched_the_module_once_by_its_sha256", each_envoy_fetched_the_module_once_by_its_sha256),
+    ("each_envoy_fetched_each_module_once_by_its_sha256", each_envoy_fetched_each_module_once_by_its_sha256),
 ];
 
-fn each_envoy_fetched_the_module_once_by_its_sha256(mesh: &Mesh) -> Result<()> {
-    let built = sha256(&fs::read(checkout::root()?.join("dist/modules/trace_sampler.wasm"))?);
-    for service in [ENVOY, ENVOY_DECISION] {
+fn each_envoy_fetched_each_module_once_by_its_sha256(mesh: &Mesh) -> Result<()> {
+    let sampler: &[_] = &[("trace_sampler", "trace_sampler")];
+    for (service, plugins) in [(ENVOY, sampler), (ENVOY_DECISION, sampler), (ENVOY_CHAIN, &chain::PLUGINS)] {
         let mut dump = serde_json::from_str(&mesh.admin(service, "/config_dump")?)?;
-        let plugin = plugin_mut(&mut dump, "trace_sampler").with_context(|| format!("{service} runs no sampler"))?;
-        let code = plugin.pointer("/vm_config/code/remote/sha256").and_then(|sha256| sha256.as_str());
-        ensure!(code == Some(&built), "{service} holds its module to {code:?}, and {built} was built");
+        for (name, module) in plugins {
+            let built = sha256(&fs::read(checkout::root()?.join(format!("dist/modules/{module}.wasm")))?);
+            let plugin = plugin_mut(&mut dump, name).with_context(|| format!("{service} runs no {name}"))?;
+            let code = plugin.pointer("/vm_config/code/remote/sha256").and_then(|sha256| sha256.as_str());
+            ensure!(code == Some(&built), "{service} holds {name} to {code:?}, and {built} was built");
+        }
         let [fetched, failed] = ["successes", "failures"].map(|end| format!("wasm.remote_load_fetch_{end}"));
         let counts = (mesh.stat(service, &fetched)?, mesh.stat(service, &failed)?);
-        ensure!(counts == (1, 0), "{service}: (successes, failures) of fetches are {counts:?}");
+        let expected = (u64::try_from(plugins.len())?, 0);
+        ensure!(counts == expected, "{service}: (successes, failures) of fetches are {counts:?}");
     }
     Ok(())
 }

@@ -77,18 +77,18 @@ fn exercised() -> Exposition {
     };
     let requests = [
         Request::get("/orders"),
-        Request::get("/orders").header("authorization", &token("alice")).header("x-auth-sub", "root"),
+        Request::get("/orders").header("authorization", token("alice")).header("x-auth-sub", "root"),
         // No header can hold this one.
-        Request::get("/orders").header("authorization", &token("a\nb")),
-        Request::get("/api/orders").header("authorization", &token("alice")),
+        Request::get("/orders").header("authorization", token("a\nb")),
+        Request::get("/api/orders").header("authorization", token("alice")),
         Request::get("/healthz").header("traceparent", "00-nothing"),
     ];
     // What is masked, what cannot be, and what is not looked into.
     let answers = [("application/json", "identity"), ("application/json", "gzip"), ("image/png", "identity")];
     let customers = answers.map(|(content_type, encoding)| {
-        let request = Request::get("/customers/1").header("authorization", &token("alice"));
-        let request = request.header("x-upstream-header", &format!("content-type: {content_type}"));
-        let request = request.header("x-upstream-header", &format!("content-encoding: {encoding}"));
+        let request = Request::get("/customers/1").header("authorization", token("alice"));
+        let request = request.header("x-upstream-header", format!("content-type: {content_type}"));
+        let request = request.header("x-upstream-header", format!("content-encoding: {encoding}"));
         request.header("x-upstream-body", r#"{"mail": "a@example.com"}"#)
     });
     let guesses = (0..6).map(|_| Request::post("/login", ""));
