@@ -43,6 +43,13 @@ impl Direction {
         }
     }
 
+    pub(crate) const fn headers_phase(self) -> Phases {
+        match self {
+            Self::Request => Phases::named("request_headers"),
+            Self::Response => Phases::named("response_headers"),
+        }
+    }
+
     pub(crate) const fn body_phase(self) -> Phases {
         match self {
             Self::Request => Phases::named("request_body"),

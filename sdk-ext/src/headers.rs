@@ -47,8 +47,24 @@ impl HeaderMap {
         Self { pairs: encode(lines.iter().copied()), count: lines.len() }
     }
 
+    /// Adds a line.
+    pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
+        *self = Self::of(self.iter().chain([(name.as_bytes(), value)]));
+    }
+
+    /// Removes all lines of one header.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if self.all(name).next().is_some() {
+            *self = Self::of(self.iter().filter(|(other, _)| *other != name.as_bytes()));
+        }
+    }
+
+    fn of<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Self {
+        Self { pairs: encode(lines.clone()), count: lines.count() }
+    }
+
     /// All lines, name and value.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let (lines, data) = self.parts();
         let mut at = 0_usize;
         lines.iter().map_while(move |line| {
@@ -237,17 +253,17 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// Writes lines in the ABI's pair format.
-pub(crate) fn encode<'a>(lines: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Vec<u8> {
+pub(crate) fn encode<'a, N: AsRef<[u8]>>(lines: impl Iterator<Item = (N, &'a [u8])> + Clone) -> Vec<u8> {
     let mut pairs = Vec::new();
     let count = u32::try_from(lines.clone().count()).unwrap_or(u32::MAX);
     pairs.extend_from_slice(&count.to_le_bytes());
     for (name, value) in lines.clone() {
-        for length in [name.len(), value.len()] {
+        for length in [name.as_ref().len(), value.len()] {
             pairs.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         }
     }
     for (name, value) in lines {
-        for part in [name.as_bytes(), value] {
+        for part in [name.as_ref(), value] {
             pairs.extend_from_slice(part);
             pairs.push(0);
         }
@@ -276,6 +292,17 @@ mod tests {
         assert_eq!(map.joined("a").as_deref(), Some(&b"1,3"[..]));
         assert_eq!(map.joined("b").as_deref(), Some(&b"2"[..]));
         assert_eq!(map.joined("c"), None);
+    }
+
+    #[test]
+    fn what_is_added_comes_last_and_what_is_removed_goes_with_all_its_lines() {
+        let mut map = HeaderMap::from_lines([("a", &b"1"[..]), ("b", b"2"), ("a", b"3")]);
+        map.remove("a");
+        map.add("c", b"4");
+        map.add("b", b"5");
+        map.remove("d");
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(&b"b"[..], &b"2"[..]), (b"c", b"4"), (b"b", b"5")]);
+        assert_eq!(HeaderMap::from_pairs(map.pairs.clone()).unwrap(), map);
     }
 
     #[test]

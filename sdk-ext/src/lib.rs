@@ -76,6 +76,7 @@ mod bytes;
 mod direction;
 mod event;
 mod filter;
+mod fused;
 mod grpc_call;
 mod handle;
 mod headers;

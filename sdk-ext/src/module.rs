@@ -23,12 +23,60 @@ macro_rules! filter {
             );
         };
 
+        $crate::module!(
+            $crate::shell::Runtime<$filter> = $crate::shell::Runtime::new(),
+            phases: [$($phase),*]
+        );
+    };
+}
+
+/// Makes one module of several filters, which do together what they would do in a chain of that order; its
+/// configuration has that of each under [`Filter::NAME`](crate::Filter::NAME).
+///
+/// `phases` is the union of theirs; without `background`, where one of them waits for events and does not have it.
+///
+/// ```text
+/// palisade_sdk::fuse!([Auth, RateLimit], phases: [request_headers, request_body, response_headers, http_call, sleep, end]);
+/// ```
+#[macro_export]
+macro_rules! fuse {
+    ([$($filter:ty),+ $(,)?], phases: [$($phase:ident),* $(,)?]) => {
+        const _: () = assert!(
+            <$crate::shell::Fusion<$crate::parts!(types $($filter),+)>>::PHASES.same($crate::phases![$($phase),*]),
+            "fuse! names other phases than its filters"
+        );
+
+        $crate::module!(
+            $crate::shell::Fusion<$crate::parts!(types $($filter),+)>
+                = $crate::shell::Fusion::new($crate::parts!(new 0, $($filter),+)),
+            phases: [$($phase),*]
+        );
+    };
+}
+
+/// The parts of a fused module, as a type and as a value.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! parts {
+    (types) => { $crate::shell::End };
+    (types $filter:ty $(, $rest:ty)*) => { $crate::shell::Link<$filter, $crate::parts!(types $($rest),*)> };
+    (new $number:expr) => { $crate::shell::End };
+    (new $number:expr, $filter:ty $(, $rest:ty)*) => {
+        $crate::shell::Link::new($number, $crate::parts!(new $number + 1 $(, $rest)*))
+    };
+}
+
+/// The exports of a module, answered by one runtime.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! module {
+    ($runtime:ty = $new:expr, phases: [$($phase:ident),* $(,)?]) => {
         #[cfg(target_arch = "wasm32")]
         #[global_allocator]
         static MEMORY: $crate::shell::ModuleMemory = $crate::shell::ModuleMemory::new();
 
         thread_local! {
-            static RUNTIME: $crate::shell::Runtime<$filter> = const { $crate::shell::Runtime::new() };
+            static RUNTIME: $runtime = const { $new };
         }
 
         /// The host's marker of the ABI's version.

@@ -1,5 +1,7 @@
 //! Phases: the callbacks of the host in which a filter takes part.
 
+use crate::direction::Direction;
+
 /// The callbacks that a filter declares: the phases that it takes part in and the events that it awaits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phases(u16);
@@ -36,6 +38,24 @@ impl Phases {
         Self(1 << bit)
     }
 
+    /// The names, in an order that [`filter!`](crate::filter) takes.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let names = [
+            "request_headers",
+            "request_body",
+            "request_trailers",
+            "response_headers",
+            "response_body",
+            "response_trailers",
+            "end",
+            "background",
+            "http_call",
+            "grpc_call",
+            "sleep",
+        ];
+        names.into_iter().filter(move |name| self.has(Self::named(name)))
+    }
+
     /// Both together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -62,6 +82,36 @@ impl Phases {
     #[must_use]
     pub const fn waits(self) -> bool {
         self.has(Self::named("http_call")) || self.has(Self::named("grpc_call")) || self.has(Self::named("sleep"))
+    }
+
+    /// Whether exchanges are among what waits for them: messages are held meanwhile.
+    pub(crate) const fn hold(self) -> bool {
+        self.waits() && !self.has(Self::named("background"))
+    }
+
+    /// What a module declares that holds a filter of each: messages are held where one of the two holds them.
+    #[must_use]
+    pub const fn beside(self, other: Self) -> Self {
+        let both = self.and(other);
+        let holds = self.hold() || other.hold();
+        if holds { Self(both.0 & !Self::named("background").0) } else { both }
+    }
+
+    // Which callbacks of a message a filter has in a module of its own, as `filter!` has it.
+
+    /// Whether a filter is told of the headers of a message.
+    pub(crate) const fn hears_headers(self, direction: Direction) -> bool {
+        self.has(direction.headers_phase())
+    }
+
+    /// Whether a filter is told of the body of a message, be it to hold it.
+    pub(crate) const fn hears_body(self, direction: Direction) -> bool {
+        self.has(direction.body_phase()) || (self.hold() && self.hears_headers(direction))
+    }
+
+    /// Whether a filter is told of the trailers of a message, be it to hold them.
+    pub(crate) const fn hears_trailers(self, direction: Direction) -> bool {
+        self.has(direction.trailers_phase()) || self.hears_body(direction)
     }
 
     /// Whether the two declare the same.
@@ -96,3 +146,38 @@ macro_rules! declared {
     };
 }
 pub(crate) use declared;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBSERVES: Phases = phases![request_headers, end, background, http_call, sleep];
+    const WAITS: Phases = phases![request_headers, response_headers, grpc_call];
+    const READS: Phases = phases![request_headers, request_body];
+
+    #[test]
+    fn a_module_of_several_filters_holds_messages_when_one_of_them_does() {
+        assert!(OBSERVES.beside(WAITS).same(phases![
+            request_headers,
+            response_headers,
+            end,
+            http_call,
+            grpc_call,
+            sleep
+        ]));
+        assert!(OBSERVES.beside(READS).same(phases![request_headers, request_body, end, background, http_call, sleep]));
+    }
+
+    #[test]
+    fn a_filter_is_told_of_what_it_reads_and_of_what_it_holds() {
+        use Direction::{Request, Response};
+        let told = |phases: Phases, direction| {
+            [phases.hears_headers(direction), phases.hears_body(direction), phases.hears_trailers(direction)]
+        };
+        assert_eq!(told(OBSERVES, Request), [true, false, false]);
+        assert_eq!(told(WAITS, Request), [true, true, true]);
+        assert_eq!(told(WAITS, Response), [true, true, true]);
+        assert_eq!(told(READS, Request), [true, true, true]);
+        assert_eq!(told(READS, Response), [false, false, false]);
+    }
+}

@@ -24,13 +24,19 @@ pub struct Plugin {
 
 impl Plugin {
     pub(crate) fn new<F: Filter>(config: &[u8]) -> Self {
+        Self::named(F::NAME, F::VERSION, config)
+    }
+
+    /// The same for what is no filter, but has some.
+    pub(crate) fn named(filter: &'static str, version: &'static str, config: &[u8]) -> Self {
         let name = handle::property(&["plugin_name"]).ok().flatten().unwrap_or_default();
-        Self {
-            filter: F::NAME,
-            version: F::VERSION,
-            name: String::from_utf8(name).unwrap_or_default(),
-            config_sha256: digest::sha256(config),
-        }
+        let name = String::from_utf8(name).unwrap_or_default();
+        Self { filter, version, name, config_sha256: digest::sha256(config) }
+    }
+
+    /// The same for another filter of the module.
+    pub(crate) fn of<F: Filter>(&self) -> Self {
+        Self { filter: F::NAME, version: F::VERSION, ..self.clone() }
     }
 
     /// The plugin's `name` in the host's configuration; empty when it has none.

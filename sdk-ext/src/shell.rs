@@ -11,6 +11,7 @@ use crate::{abi, headers};
 use std::cell::Cell;
 
 pub use crate::abi::{allocate, log as write_log, set_effective_context};
+pub use crate::fused::{End, Fusion, Link, Parts};
 pub use crate::runtime::Runtime;
 
 /// The allocator of a module.

@@ -22,6 +22,19 @@ impl ConfigErrors {
         Self { errors: vec![(path, message.into())] }
     }
 
+    /// The same errors, as they are about the config of which `name` has the one that they were found in.
+    pub(crate) fn below(mut self, name: &str) -> Self {
+        for (path, _) in &mut self.errors {
+            *path = if path == Place::ROOT { name.to_owned() } else { [name, ".", path].concat() };
+        }
+        self
+    }
+
+    /// Adds those of another part of the same config.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.errors.append(&mut other.errors);
+    }
+
     /// The errors in the order in which they were found, each as `(path, message)`.
     ///
     /// The path of the config as a whole is `config`.

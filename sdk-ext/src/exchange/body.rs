@@ -7,9 +7,12 @@ use super::trailers::{Trailers, next_trailers};
 use crate::abi;
 use crate::direction::Direction;
 use crate::filter::Filter;
+use crate::fused::chain;
+use crate::fused::passage::Extent;
 use crate::handle::Handle;
 use crate::reply::ExchangeError;
 use crate::runtime::flow::{Flow, NotComing, Piece};
+use crate::runtime::stream::Stream;
 use crate::status::HostError;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -48,12 +51,12 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     /// [`ExchangeError::Overtaken`] when the upstream's response comes before the request is complete, in a filter that
     /// declares `response_headers`: it does not serve protocols that talk both ways at once.
     pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
-        next_chunk(self.flow(), S::DIRECTION).await
+        next_chunk(&self.handle.stream, S::DIRECTION).await
     }
 
     /// Its pieces, for what is done to the bodies of requests and responses alike: that is compiled once.
     pub fn pieces(&mut self) -> Pieces<'_, A> {
-        Pieces { flow: self.flow(), direction: S::DIRECTION, access: PhantomData }
+        Pieces { stream: &self.handle.stream, direction: S::DIRECTION, access: PhantomData }
     }
 
     /// Lets the headers go and waits for the whole body, which is held until the filter goes on; `None` for a message
@@ -63,9 +66,10 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     ///
     /// [`ExchangeError::BodyTooLong`] over `limit` bytes; [`ExchangeError::Overtaken`] when the response came first.
     pub async fn whole(&mut self, limit: usize) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
-        let flow = self.flow();
+        let stream = &self.handle.stream;
+        let flow = stream.flow(S::DIRECTION);
         let piece = poll_fn(|context| flow.take_whole(limit, context).map_or(Poll::Pending, Poll::Ready)).await;
-        Chunk::of(flow, S::DIRECTION, piece, limit)
+        Chunk::of(stream, S::DIRECTION, piece, limit)
     }
 
     /// Lets the rest of the body pass and waits for the trailers; `None` when the message has none.
@@ -81,10 +85,6 @@ impl<F: Filter, S: Side, A> Body<F, S, A> {
     #[must_use]
     pub fn handle(&self) -> &Handle<F> {
         &self.handle
-    }
-
-    fn flow(&self) -> &Flow {
-        self.handle.stream.flow(S::DIRECTION)
     }
 }
 
@@ -117,7 +117,7 @@ impl<F: Filter, A> Body<F, RequestSide, A> {
 
 /// The pieces of a body, of a request or a response.
 pub struct Pieces<'a, A> {
-    flow: &'a Flow,
+    stream: &'a Stream,
     direction: Direction,
     access: PhantomData<fn(A)>,
 }
@@ -129,18 +129,19 @@ impl<A> Pieces<'_, A> {
     ///
     /// As for [`Body::chunk`].
     pub async fn chunk(&mut self) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
-        next_chunk(self.flow, self.direction).await
+        next_chunk(self.stream, self.direction).await
     }
 }
 
-async fn next_chunk<A>(flow: &Flow, direction: Direction) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
+async fn next_chunk<A>(stream: &Stream, direction: Direction) -> Result<Option<Chunk<'_, A>>, ExchangeError> {
+    let flow = stream.flow(direction);
     let piece = poll_fn(|context| flow.take_piece(context).map_or(Poll::Pending, Poll::Ready)).await;
-    Chunk::of(flow, direction, piece, usize::MAX)
+    Chunk::of(stream, direction, piece, usize::MAX)
 }
 
 /// A piece of a body, held by the host until the filter goes on.
 pub struct Chunk<'a, A> {
-    flow: &'a Flow,
+    stream: &'a Stream,
     direction: Direction,
     piece: Piece,
     access: PhantomData<fn(A)>,
@@ -148,13 +149,13 @@ pub struct Chunk<'a, A> {
 
 impl<'a, A> Chunk<'a, A> {
     fn of(
-        flow: &'a Flow,
+        stream: &'a Stream,
         direction: Direction,
         piece: Result<Option<Piece>, NotComing>,
         limit: usize,
     ) -> Result<Option<Self>, ExchangeError> {
         match piece {
-            Ok(piece) => Ok(piece.map(|piece| Self { flow, direction, piece, access: PhantomData })),
+            Ok(piece) => Ok(piece.map(|piece| Self { stream, direction, piece, access: PhantomData })),
             Err(NotComing::TooLong) => Err(ExchangeError::BodyTooLong { limit }),
             Err(NotComing::Overtaken) => Err(ExchangeError::Overtaken),
         }
@@ -188,12 +189,22 @@ impl<'a, A> Chunk<'a, A> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        abi::buffer_bytes(self.direction.body(), self.piece.start, self.piece.size)
+        let extent = self.extent();
+        abi::buffer_bytes(self.direction.body(), extent.start.saturating_add(self.piece.start), self.piece.size)
+    }
+
+    /// Where in the host's buffer stands what this filter has of the body.
+    fn extent(&self) -> Extent {
+        chain::extent(self.stream, self.direction, self.flow().buffered())
+    }
+
+    fn flow(&self) -> &Flow {
+        self.stream.flow(self.direction)
     }
 
     /// Keeps it with the host: the next piece begins with it. The last piece cannot be kept.
     pub fn keep(self) {
-        self.flow.keep(self.piece);
+        self.flow().keep(self.piece);
     }
 }
 
@@ -205,16 +216,19 @@ impl Chunk<'_, Rewrite> {
     /// The host refused: the piece is unchanged.
     pub fn replace(&mut self, bytes: &[u8]) -> Result<(), HostError> {
         let buffer = self.direction.body();
-        let end = self.piece.start.saturating_add(self.piece.size);
-        if self.piece.start == 0 && end == self.flow.buffered() {
+        let extent = self.extent();
+        let start = extent.start.saturating_add(self.piece.start);
+        let end = start.saturating_add(self.piece.size);
+        if start == 0 && end == extent.buffered {
             abi::set_buffer_bytes(buffer, 0, usize::MAX, bytes)?;
         } else {
             // Envoy replaces nothing but a whole buffer.
-            let front = abi::buffer_bytes(buffer, 0, self.piece.start)?;
+            let front = abi::buffer_bytes(buffer, 0, start)?;
             let behind = abi::buffer_bytes(buffer, end, usize::MAX)?;
             abi::set_buffer_bytes(buffer, 0, usize::MAX, &[&front, bytes, &behind].concat())?;
         }
-        self.flow.replaced(self.piece, bytes.len());
+        chain::resized(self.stream, self.direction, self.piece.size, bytes.len());
+        self.flow().replaced(self.piece, bytes.len());
         self.piece.size = bytes.len();
         Ok(())
     }

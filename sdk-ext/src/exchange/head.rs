@@ -3,8 +3,11 @@
 use super::body::{Body, ReadOnly, Rewrite};
 use super::side::{RequestSide, ResponseSide, Side};
 use super::{Response, next_response};
-use crate::abi::{self, Buffer, Map};
+use crate::abi::{self, Buffer};
+use crate::direction::Direction;
 use crate::filter::Filter;
+use crate::fused::chain;
+use crate::fused::headers as shared;
 use crate::handle::{self, Handle};
 use crate::headers::{self, HeaderError, HeaderMap, Write};
 use crate::matching::{Attributes, Field};
@@ -42,7 +45,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     ///
     /// The host refused.
     pub fn header(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
-        abi::header_map_value(S::DIRECTION.headers(), name)
+        shared::first(&self.handle.stream, S::DIRECTION, name)
     }
 
     /// All lines of a header, joined with commas: for values that hold no comma of their own, a duplicate shows.
@@ -51,7 +54,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     ///
     /// The host refused.
     pub fn joined(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
-        handle::property(&[S::DIRECTION.name(), "headers", name])
+        shared::joined(&self.handle.stream, S::DIRECTION, name)
     }
 
     /// All headers, as they are now.
@@ -60,9 +63,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     ///
     /// The host refused, or handed over something that is no header map.
     pub fn headers(&self) -> Result<HeaderMap, HeaderError> {
-        let headers = HeaderMap::from_pairs(abi::header_map_pairs(S::DIRECTION.headers())?)?;
-        // Every message has pseudo-headers; an empty map is one that the host could not hand over.
-        if headers.is_empty() { Err(HeaderError::Malformed) } else { Ok(headers) }
+        shared::all(&self.handle.stream, S::DIRECTION)
     }
 
     /// Replaces all lines of a header by one. Envoy then chooses the route anew, even when nothing has changed.
@@ -72,7 +73,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     /// The name or value is not valid in a message, or frames it: see [`HeaderError`].
     pub fn set_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
         headers::check(Write::Set, name, value.as_ref())?;
-        Ok(abi::replace_header_map_value(S::DIRECTION.headers(), name, value.as_ref())?)
+        Ok(shared::set(&self.handle.stream, S::DIRECTION, name, value.as_ref())?)
     }
 
     /// Adds a line of a header.
@@ -82,7 +83,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     /// As for [`Head::set_header`].
     pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
         headers::check(Write::Add, name, value.as_ref())?;
-        Ok(abi::add_header_map_value(S::DIRECTION.headers(), name, value.as_ref())?)
+        Ok(shared::add(&self.handle.stream, S::DIRECTION, name, value.as_ref())?)
     }
 
     /// Removes all lines of a header, which need not be there.
@@ -92,7 +93,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     /// As for [`Head::set_header`].
     pub fn remove_header(&mut self, name: &str) -> Result<(), HeaderError> {
         headers::check(Write::Remove, name, &[])?;
-        Ok(abi::remove_header_map_value(S::DIRECTION.headers(), name)?)
+        Ok(shared::remove(&self.handle.stream, S::DIRECTION, name)?)
     }
 
     /// Whether the message is complete with these headers: no body and no trailers follow.
@@ -114,7 +115,7 @@ impl<F: Filter, S: Side> Head<F, S> {
     /// The host refused to take `content-length` away, so that the body must stay as it is.
     pub fn rewrite_body(self) -> Result<Body<F, S, Rewrite>, HostError> {
         if !self.ends_message {
-            abi::remove_header_map_value(S::DIRECTION.headers(), "content-length")?;
+            shared::remove(&self.handle.stream, S::DIRECTION, "content-length")?;
             self.handle.stream.flow(S::DIRECTION).rewrite();
         }
         Ok(Body::new(self.handle))
@@ -164,7 +165,11 @@ impl<F: Filter> Head<F, RequestSide> {
             }),
         })
         .await?;
-        if piece.size == 0 { Ok(Vec::new()) } else { Ok(abi::buffer_bytes(Buffer::RequestBody, 0, piece.size)?) }
+        if piece.size == 0 {
+            return Ok(Vec::new());
+        }
+        let extent = chain::extent(&self.handle.stream, Direction::Request, piece.size);
+        Ok(abi::buffer_bytes(Buffer::RequestBody, extent.start, piece.size)?)
     }
 
     /// Lets the request go and waits for the response's headers.
@@ -203,7 +208,7 @@ impl<F: Filter> Head<F, ResponseSide> {
         if reply::has_no_body(status) && !self.ends_message {
             return Err(HeaderError::Framing);
         }
-        Ok(abi::replace_header_map_value(Map::ResponseHeaders, ":status", status.to_string().as_bytes())?)
+        Ok(shared::set(&self.handle.stream, Direction::Response, ":status", status.to_string().as_bytes())?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::root::RootState;
 use super::stream::{Stream, Task};
+use super::timers::Timers;
 use super::{CONTINUE, Root, Runtime, keeps_tasks, waits};
 use crate::abi::{self, Buffer};
 use crate::config::{self, ConfigErrors};
@@ -13,7 +14,6 @@ use crate::handle::{self, Handle};
 use crate::http_call::{self, CallError};
 use crate::plugin::Plugin;
 use std::rc::Rc;
-use std::time::Duration;
 
 impl<F: Filter> Runtime<F> {
     /// `proxy_on_context_create`, for a stream
@@ -33,13 +33,18 @@ impl<F: Filter> Runtime<F> {
     }
 
     fn take_config(&self, id: u32, size: usize) -> Result<(), ConfigErrors> {
-        let bytes = abi::buffer_bytes(Buffer::PluginConfiguration, 0, size)
-            .map_err(|error| ConfigErrors::new("", error.to_string()))?;
+        let bytes = read_config(size)?;
         let parsed = config::parse(&bytes)?;
         let plugin = Plugin::new::<F>(&bytes);
         let filter = F::configure(parsed, plugin.clone())?;
+        self.take_up(id, filter, &plugin, Rc::default());
+        Ok(())
+    }
+
+    /// Makes a filter that of a root context, in place of a former one.
+    pub(crate) fn take_up(&self, id: u32, filter: F, plugin: &Plugin, timers: Rc<Timers>) {
         plugin.announce();
-        let state = Rc::new(RootState::new(id, F::NAME));
+        let state = Rc::new(RootState::new(id, self.part, F::NAME, timers));
         let root = Rc::new(Root { state: state.clone(), filter });
         let replaced = self.take_root(id);
         self.roots.borrow_mut().push(root.clone());
@@ -53,14 +58,23 @@ impl<F: Filter> Runtime<F> {
             });
             self.drive(Task::new(stream, Some(future)), None);
         }
-        Ok(())
     }
 
     /// `proxy_on_delete`
     pub fn delete(&self, id: u32) {
+        self.forget(id);
+        self.wake_woken();
+    }
+
+    /// Ends what belongs to a context, which is the effective one, and forgets it.
+    pub(crate) fn forget(&self, id: u32) {
         let task = self.take(id).map(|task| self.end(task));
         let root = self.take_root(id);
         drop((task, root));
+    }
+
+    /// Polls all futures that were woken, in a callback of none of their streams.
+    pub(crate) fn wake_woken(&self) {
         self.wake_others_than(0);
     }
 
@@ -150,17 +164,8 @@ impl<F: Filter> Runtime<F> {
 
     /// `proxy_on_tick`
     pub fn tick(&self, id: u32) {
-        let Some(root) = self.root(id) else { return };
-        root.state.timers.ticked();
-        let now = match abi::current_time() {
-            Ok(time) => root.state.timers.advance(Duration::from_nanos(time)),
-            Err(error) => return root.state.report(&error),
-        };
-        root.state.timers.wake_due(now);
-        self.wake_others_than(0);
-        let armed = abi::set_effective_context(id).and_then(|()| root.state.arm(now));
-        if let Err(error) = armed {
-            root.state.report(&error);
+        if let Some(root) = self.root(id) {
+            root.state.tick(|| self.wake_others_than(0));
         }
     }
 
@@ -206,6 +211,11 @@ impl<F: Filter> Runtime<F> {
             answer => answer,
         }
     }
+}
+
+/// The configuration, in the callback that brings it.
+pub(crate) fn read_config(size: usize) -> Result<Vec<u8>, ConfigErrors> {
+    abi::buffer_bytes(Buffer::PluginConfiguration, 0, size).map_err(|error| ConfigErrors::new("", error.to_string()))
 }
 
 /// Whether the response that has just come is the host's own and no upstream's.

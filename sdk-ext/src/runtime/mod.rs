@@ -5,15 +5,15 @@
 //! twice, none is released by its body or trailers while its headers are held, nothing of a stream outlives it, and
 //! no surprise of the host's is a trap.
 
-mod callbacks;
+pub(crate) mod callbacks;
 pub(crate) mod calls;
 mod end;
 pub(crate) mod flow;
-mod ready;
-mod refusal;
+pub(crate) mod ready;
+pub(crate) mod refusal;
 pub(crate) mod root;
 pub(crate) mod stream;
-mod tasks;
+pub(crate) mod tasks;
 pub(crate) mod timers;
 
 use crate::abi;
@@ -33,9 +33,9 @@ use stream::{Stream, Task};
 use tasks::Tasks;
 
 /// What a callback answers: the stream goes on.
-const CONTINUE: u32 = 0;
+pub(crate) const CONTINUE: u32 = 0;
 /// What a callback answers: the stream is held.
-const PAUSE: u32 = 1;
+pub(crate) const PAUSE: u32 = 1;
 
 /// How often a future may wake itself in one callback before it counts as an endless loop.
 const MAX_POLLS: usize = 1000;
@@ -49,6 +49,8 @@ struct Root<F> {
 /// Everything that one module holds in one VM; [`filter!`](crate::filter) makes one and calls it from the exports.
 #[doc(hidden)]
 pub struct Runtime<F: Filter> {
+    /// Which filter of a fused module it runs; 0 for the only one.
+    part: u8,
     /// The stream context that was created last and its root: it comes right before the stream's first callback.
     created: Cell<(u32, u32)>,
     roots: RefCell<Vec<Rc<Root<F>>>>,
@@ -67,7 +69,13 @@ impl<F: Filter> Runtime<F> {
     /// A runtime without any context.
     #[must_use]
     pub const fn new() -> Self {
+        Self::of_part(0)
+    }
+
+    /// The same for one filter of several.
+    pub(crate) const fn of_part(part: u8) -> Self {
         Self {
+            part,
             created: Cell::new((0, 0)),
             roots: RefCell::new(Vec::new()),
             tasks: RefCell::new(Tasks::new()),
@@ -92,7 +100,7 @@ impl<F: Filter> Runtime<F> {
 
     /// Polls a future in a callback in which it gets the answers to its calls; where there is to be none, at once.
     fn wake_later(&self, task: Task) {
-        match task.stream.wake_in_tick() {
+        match task.stream.root.wake_in_tick(task.stream.id) {
             Ok(()) => self.put(task),
             Err(error) => {
                 task.stream.root.report(&error);
@@ -108,7 +116,7 @@ impl<F: Filter> Runtime<F> {
         }
         let mut woken = false;
         // The rest, if futures wake each other without an end, waits for the next callback.
-        for other in iter::from_fn(|| ready::next_other_than(own)).take(MAX_POLLS) {
+        for other in iter::from_fn(|| ready::next_other_than(self.part, own)).take(MAX_POLLS) {
             self.wake(other);
             woken = true;
         }
@@ -136,7 +144,7 @@ impl<F: Filter> Runtime<F> {
                 self.settle(task, own)
             }
             Some(answer) => {
-                if let Err(error) = send(&answer) {
+                if let Err(error) = send(task.stream.id, &answer) {
                     task.stream.root.report(&error);
                     self.hold(task, own);
                 }
@@ -193,10 +201,10 @@ impl<F: Filter> Runtime<F> {
 
     /// Holds a flow that may go on, and continues it in the next tick.
     fn go_later(&self, stream: &Rc<Stream>, direction: Direction) -> u32 {
-        if let Err(error) = stream.wake_in_tick() {
+        if let Err(error) = stream.root.wake_in_tick(stream.id) {
             stream.root.report(&error);
             // To go on now would lose the body.
-            if let Err(error) = send(&failure(500, "palisade_failure")) {
+            if let Err(error) = send(stream.id, &failure(500, "palisade_failure")) {
                 stream.root.report(&error);
             }
         }
@@ -219,8 +227,9 @@ impl<F: Filter> Runtime<F> {
             return CONTINUE;
         }
         // When even this is refused, the stream is held as far as the module has callbacks for it.
-        if send(&failure(500, "palisade_unconfigured")).is_err() && keeps_tasks::<F>() {
-            let stream = Rc::new(Stream::new(id, Rc::new(RootState::new(0, F::NAME))));
+        if send(id, &failure(500, "palisade_unconfigured")).is_err() && keeps_tasks::<F>() {
+            let root = RootState::new(0, self.part, F::NAME, Rc::default());
+            let stream = Rc::new(Stream::new(id, Rc::new(root)));
             self.hold(Task::new(stream, None), Some(Direction::Request));
         }
         PAUSE
@@ -277,7 +286,7 @@ const fn keeps_tasks<F: Filter>() -> bool {
 
 /// Whether exchanges wait for events outside of the stream's own phases.
 const fn waits<F: Filter>() -> bool {
-    const { F::PHASES.waits() && !F::PHASES.has(Phases::named("background")) }
+    const { F::PHASES.hold() }
 }
 
 /// Whether a pending exchange awaits nothing that could ever come.

@@ -2,18 +2,16 @@
 
 use super::end::End;
 use super::flow::Flow;
-use super::ready::{self, Signal};
+use super::ready::Signal;
 use super::root::RootState;
 use crate::abi;
 use crate::direction::Direction;
-use crate::handle;
+use crate::fused::chain;
 use crate::reply::Reply;
-use crate::status::HostError;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 /// What an exchange's future shares with the runtime.
 pub(crate) struct Stream {
@@ -42,14 +40,6 @@ impl Stream {
         }
     }
 
-    /// Has the future polled in the next tick of its root, which is that of the effective context.
-    pub(crate) fn wake_in_tick(&self) -> Result<(), HostError> {
-        let timers = &self.root.timers;
-        let now = timers.advance(handle::now()?);
-        let sleeper = timers.insert(now.saturating_add(Duration::from_millis(1)), ready::waker(self.id));
-        self.root.arm(now).inspect_err(|_| timers.remove(sleeper))
-    }
-
     /// Lets every held flow but that of the running callback go on, if it may.
     ///
     /// In its own callback a flow goes on by the return value alone: to continue it there as well would send the
@@ -59,6 +49,9 @@ impl Stream {
             let flow = self.flow(direction);
             if own != Some(direction) && flow.is_held() && flow.may_go() {
                 flow.go();
+                if chain::continues(self, direction) {
+                    continue;
+                }
                 if let Err(error) = abi::continue_stream(direction as u32) {
                     self.root.report(&error);
                 }
@@ -81,7 +74,7 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn new(stream: Rc<Stream>, future: Option<ExchangeFuture>) -> Self {
-        let signal = Signal::new(stream.id);
+        let signal = Signal::new(stream.root.part, stream.id);
         Self { stream, future, waker: signal.clone().into(), signal: Some(signal) }
     }
 

@@ -23,6 +23,11 @@ impl<T> Tasks<T> {
         Some(task)
     }
 
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        let place = self.place(id).ok()?;
+        self.tasks.get_mut(place)?.1.as_mut()
+    }
+
     /// Keeps a task, in place of one that is there under the same id.
     pub(crate) fn put(&mut self, id: u32, task: T) -> Option<T> {
         if self.gaps > FEW.max(self.tasks.len() / 2) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The deadlines, on a clock that never goes back, and who waits for them.
 #[derive(Default)]
-pub(crate) struct Timers {
+pub struct Timers {
     /// In the order of sleepers. A list: a `BTreeMap` would add 7 KiB to a module.
     deadlines: RefCell<Vec<(Sleeper, Waker)>>,
     next: Cell<u32>,
@@ -115,14 +115,14 @@ mod tests {
         let timers = Timers::default();
         assert_eq!(timers.change(SECOND), Some(0), "nobody sleeps");
         let at = |milliseconds| SECOND + Duration::from_millis(milliseconds);
-        timers.insert(at(5), ready::waker(7));
+        timers.insert(at(5), ready::waker(0, 7));
         assert_eq!(timers.change(SECOND), Some(5));
         timers.armed(SECOND, 5);
-        timers.insert(at(6), ready::waker(8));
+        timers.insert(at(6), ready::waker(0, 8));
         for overdue in 0..20 {
             assert_eq!(timers.change(at(overdue)), None, "{overdue} ms later");
         }
-        timers.insert(at(1), ready::waker(9));
+        timers.insert(at(1), ready::waker(0, 9));
         assert_eq!(timers.change(SECOND), Some(1), "an earlier deadline");
         timers.ticked();
         assert_eq!(timers.change(at(20)), Some(1), "the tick has come");
@@ -132,16 +132,16 @@ mod tests {
     fn everybody_whose_deadline_has_passed_is_woken_and_nobody_else() {
         let timers = Timers::default();
         for (deadline, id) in [(SECOND * 2, 7), (SECOND, 8), (SECOND, 9)] {
-            timers.insert(deadline, ready::waker(id));
+            timers.insert(deadline, ready::waker(0, id));
         }
         timers.wake_due(SECOND / 2);
-        assert_eq!(ready::next_other_than(0), None);
+        assert_eq!(ready::next_other_than(0, 0), None);
         timers.wake_due(SECOND);
-        assert_eq!((ready::next_other_than(0), ready::next_other_than(0)), (Some(8), Some(9)));
-        assert_eq!(ready::next_other_than(0), None);
+        assert_eq!((ready::next_other_than(0, 0), ready::next_other_than(0, 0)), (Some(8), Some(9)));
+        assert_eq!(ready::next_other_than(0, 0), None);
         assert_eq!(timers.period(SECOND), 1000);
         timers.wake_due(SECOND * 3);
-        assert_eq!(ready::next_other_than(0), Some(7));
+        assert_eq!(ready::next_other_than(0, 0), Some(7));
         assert_eq!(timers.period(SECOND), 0);
     }
 
