@@ -13,10 +13,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::catalog::Filter;
-use crate::compile::{compile, optimise, toolchain_version};
+use crate::compile::{ModuleCrate, compile, optimise, toolchain_version};
 use crate::file;
+use crate::fuse;
 use crate::hash::sha256;
 use crate::lock::{Lock, Module};
 use crate::sbom;
@@ -29,6 +31,8 @@ pub use crate::workspace::Workspace;
 pub enum Source {
     /// Filters of this project, each with the schema of its config.
     Filters(Vec<&'static Filter>),
+    /// Several filters of this project in one module, in the order in which requests meet them.
+    Fused(Vec<&'static Filter>),
     /// The module crate in a directory.
     Guest(PathBuf),
 }
@@ -44,19 +48,29 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
     let lock = Lock::read_or_empty(out)?;
     let toolchain = toolchain_version(workspace)?;
     let crates = match source {
-        Source::Filters(filters) => filters.iter().map(|filter| workspace.root().join(filter.module_crate)).collect(),
+        Source::Filters(filters) => {
+            filters.iter().map(|filter| ModuleCrate::at(workspace.root().join(filter.module_crate))).collect()
+        }
+        Source::Fused(filters) => vec![fuse::module_crate(workspace.root(), filters)?],
         Source::Guest(directory) => {
-            vec![directory.canonicalize().with_context(|| format!("there is no crate {}", directory.display()))?]
+            let found = directory.canonicalize();
+            vec![ModuleCrate::at(found.with_context(|| format!("there is no crate {}", directory.display()))?)]
         }
     };
-    let modules = crates
-        .iter()
-        .map(|directory| build_module(workspace, directory, out, &toolchain))
-        .collect::<Result<Vec<_>>>()?;
-    if let Source::Filters(filters) = source {
-        for filter in filters {
-            write_schema(filter, out)?;
+    let modules =
+        crates.iter().map(|source| build_module(workspace, source, out, &toolchain)).collect::<Result<Vec<_>>>()?;
+    match source {
+        Source::Filters(filters) => {
+            for filter in filters {
+                write_schema(&filter.module(), &(filter.schema)(), out)?;
+            }
         }
+        Source::Fused(filters) => {
+            for module in &modules {
+                write_schema(&module.name, &fuse::schema(filters), out)?;
+            }
+        }
+        Source::Guest(_) => {}
     }
     let lock = lock.with(modules.clone());
     file::write(&out.join(signature::SUMS), sums(&lock, out)?)?;
@@ -64,8 +78,8 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
     Ok(modules)
 }
 
-fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: &str) -> Result<Module> {
-    let compiled = compile(workspace, directory)?;
+fn build_module(workspace: &Workspace, source: &ModuleCrate, out: &Path, toolchain: &str) -> Result<Module> {
+    let compiled = compile(workspace, source)?;
     let refused = || format!("the module {} must not be shipped", compiled.name);
     // The names that explain the imports, and those of the labels, are in the compiler's own module only.
     let interface = Interface::read(&compiled.bytes).with_context(refused)?;
@@ -86,7 +100,7 @@ fn build_module(workspace: &Workspace, directory: &Path, out: &Path, toolchain: 
         labels,
     };
     file::write(&out.join(&module.file), bytes)?;
-    file::write(&out.join(sbom::file_of(&module.name)), sbom::bill(workspace, directory, &module)?)?;
+    file::write(&out.join(sbom::file_of(&module.name)), sbom::bill(workspace, source, &module)?)?;
     Ok(module)
 }
 
@@ -102,9 +116,9 @@ fn sums(lock: &Lock, out: &Path) -> Result<String> {
     Ok(sums)
 }
 
-fn write_schema(filter: &Filter, out: &Path) -> Result<()> {
-    let path = out.join("schemas").join(filter.module()).with_extension("json");
-    file::write(&path, serde_json::to_string_pretty(&(filter.schema)())? + "\n")
+fn write_schema(module: &str, schema: &Value, out: &Path) -> Result<()> {
+    let path = out.join("schemas").join(module).with_extension("json");
+    file::write(&path, serde_json::to_string_pretty(schema)? + "\n")
 }
 
 fn refuse_paths(module: &[u8], paths: &[PathBuf]) -> Result<()> {

@@ -1,26 +1,32 @@
 //! The filters that this project ships.
 
-use palisade_auth::config::Config as Auth;
-use palisade_data_masking::config::Config as DataMasking;
-use palisade_rate_limit::config::{Config as RateLimitGlobal, LocalConfig as RateLimit};
-use palisade_sdk::OnFailure;
+use palisade_auth::Auth;
+use palisade_data_masking::DataMasking;
+use palisade_rate_limit::{GlobalRateLimit, RateLimit};
 use palisade_sdk::config::{self, ConfigErrors, FromConfig};
-use palisade_trace_sampler::config::Config as TraceSampler;
-use palisade_trace_sampler::span_export::WithSpanExport;
+use palisade_sdk::{OnFailure, Phases};
+use palisade_trace_sampler::{SpanExportingTraceSampler, TraceSampler};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
+/// A filter by its name, its type and the directory of its module's crate.
+macro_rules! filter {
+    ($name:literal, $krate:ident::$filter:ident, $module_crate:literal) => {
+        Filter::new::<$filter>($name, concat!(stringify!($krate), "::", stringify!($filter)), $module_crate)
+    };
+}
+
 /// Every filter, by name.
 pub const FILTERS: &[Filter] = &[
-    Filter::new::<Auth>("auth", "filters/auth/module", OnFailure::Refuse),
-    Filter::new::<DataMasking>("data-masking", "filters/data-masking/module", OnFailure::Refuse),
-    Filter::new::<RateLimit>("rate-limit", "filters/rate-limit/module", OnFailure::Refuse),
-    Filter::new::<RateLimitGlobal>("rate-limit-global", "filters/rate-limit/module-global", OnFailure::Refuse),
-    Filter::new::<TraceSampler>("trace-sampler", "filters/trace-sampler/module", OnFailure::Pass),
-    Filter::new::<WithSpanExport>(
+    filter!("auth", palisade_auth::Auth, "filters/auth/module"),
+    filter!("data-masking", palisade_data_masking::DataMasking, "filters/data-masking/module"),
+    filter!("rate-limit", palisade_rate_limit::RateLimit, "filters/rate-limit/module"),
+    filter!("rate-limit-global", palisade_rate_limit::GlobalRateLimit, "filters/rate-limit/module-global"),
+    filter!("trace-sampler", palisade_trace_sampler::TraceSampler, "filters/trace-sampler/module"),
+    filter!(
         "trace-sampler-span-export",
-        "filters/trace-sampler/module-span-export",
-        OnFailure::Pass,
+        palisade_trace_sampler::SpanExportingTraceSampler,
+        "filters/trace-sampler/module-span-export"
     ),
 ];
 
@@ -29,8 +35,14 @@ pub const FILTERS: &[Filter] = &[
 pub struct Filter {
     /// The name, that of its module with `-` for `_`.
     pub name: &'static str,
+    /// Its type, as other crates name it.
+    pub(crate) path: &'static str,
     /// The directory of its module's crate, below the workspace root.
     pub(crate) module_crate: &'static str,
+    /// The name of its config, where one file has those of several filters.
+    pub section: &'static str,
+    /// The callbacks that it declares.
+    pub(crate) phases: Phases,
     /// The JSON Schema of its config.
     pub schema: fn() -> Value,
     /// Reads a config in JSON as the filter does, and reports everything that is wrong with it.
@@ -40,12 +52,21 @@ pub struct Filter {
 }
 
 impl Filter {
-    const fn new<C: FromConfig + JsonSchema>(
-        name: &'static str,
-        module_crate: &'static str,
-        on_failure: OnFailure,
-    ) -> Self {
-        Self { name, module_crate, schema: schema_of::<C>, check: check::<C>, on_failure }
+    const fn new<F>(name: &'static str, path: &'static str, module_crate: &'static str) -> Self
+    where
+        F: palisade_sdk::Filter,
+        F::Config: JsonSchema,
+    {
+        Self {
+            name,
+            path,
+            module_crate,
+            section: F::NAME,
+            phases: F::PHASES,
+            schema: schema_of::<F::Config>,
+            check: check::<F::Config>,
+            on_failure: F::ON_FAILURE,
+        }
     }
 
     /// The name of its module, as in `modules/<module>.wasm`.
@@ -77,23 +98,7 @@ fn check<C: FromConfig>(config: &[u8]) -> Result<(), ConfigErrors> {
 
 #[cfg(test)]
 mod tests {
-    use palisade_sdk::Filter as _;
-
     use super::*;
-
-    #[test]
-    fn the_catalog_knows_what_each_filter_does_when_it_fails() {
-        for (name, on_failure) in [
-            ("auth", palisade_auth::Auth::ON_FAILURE),
-            ("data-masking", palisade_data_masking::DataMasking::ON_FAILURE),
-            ("rate-limit", palisade_rate_limit::RateLimit::ON_FAILURE),
-            ("rate-limit-global", palisade_rate_limit::GlobalRateLimit::ON_FAILURE),
-            ("trace-sampler", palisade_trace_sampler::TraceSampler::ON_FAILURE),
-            ("trace-sampler-span-export", palisade_trace_sampler::SpanExportingTraceSampler::ON_FAILURE),
-        ] {
-            assert_eq!(find(name).unwrap().on_failure, on_failure, "{name}");
-        }
-    }
 
     #[test]
     fn every_filter_has_a_schema_of_an_object() {

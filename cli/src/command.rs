@@ -70,6 +70,14 @@ pub struct Build {
     #[arg(long = "filter", value_name = "NAME", value_parser = catalog::find, conflicts_with = "guest")]
     filters: Vec<&'static Filter>,
 
+    /// Build one module of these filters, in the order in which requests meet them: `--fuse auth,rate-limit`. It is called
+    /// `fused`, and its config has that of each filter under its name.
+    #[arg(
+        long, value_name = "NAME,NAME", value_parser = catalog::find, value_delimiter = ',',
+        conflicts_with_all = ["filters", "guest"]
+    )]
+    fuse: Vec<&'static Filter>,
+
     /// Build the module crate in this directory instead, in the same way. It gets no schema.
     #[arg(long, value_name = "DIR", requires = "out")]
     guest: Option<PathBuf>,
@@ -243,6 +251,7 @@ impl Build {
         let out = self.out.unwrap_or_else(|| workspace.dist());
         let source = match self.guest {
             Some(directory) => Source::Guest(directory),
+            None if !self.fuse.is_empty() => Source::Fused(self.fuse),
             None if self.filters.is_empty() => Source::Filters(catalog::FILTERS.iter().collect()),
             None => Source::Filters(self.filters),
         };

@@ -1,5 +1,6 @@
 //! One module crate, compiled as `scripts/toolchain` says.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -17,14 +18,38 @@ pub(crate) struct Compiled {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Compiles the crate in `directory`, which must be a `cdylib`.
-pub(crate) fn compile(workspace: &Workspace, directory: &Path) -> Result<Compiled> {
-    let manifest = directory.join("Cargo.toml");
+/// A crate that becomes a module.
+pub(crate) struct ModuleCrate {
+    pub(crate) directory: PathBuf,
+    pub(crate) features: Vec<&'static str>,
+    /// What it finds in its environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
+}
+
+impl ModuleCrate {
+    /// The crate in a directory, as it is.
+    pub(crate) fn at(directory: PathBuf) -> Self {
+        Self { directory, features: Vec::new(), environment: Vec::new() }
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.directory.join("Cargo.toml")
+    }
+
+    /// What cargo is told to take this crate.
+    pub(crate) fn selection(&self) -> [OsString; 4] {
+        ["--manifest-path".into(), self.manifest().into(), "--features".into(), self.features.join(",").into()]
+    }
+}
+
+/// Compiles a crate, which must be a `cdylib`.
+pub(crate) fn compile(workspace: &Workspace, module: &ModuleCrate) -> Result<Compiled> {
+    let manifest = module.manifest();
     let output = workspace
         .run_toolchain()
         .args(["cargo", "build", "--locked", "--profile", "wasm", "--message-format", "json-render-diagnostics"])
-        .arg("--manifest-path")
-        .arg(&manifest)
+        .args(module.selection())
+        .envs(module.environment.iter().map(|(name, value)| (name, value)))
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;

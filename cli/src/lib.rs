@@ -26,6 +26,7 @@ pub mod wasm;
 
 mod compile;
 mod file;
+mod fuse;
 mod hash;
 mod inspect;
 mod sbom;

@@ -48,6 +48,7 @@ pub fn verify(workspace: &Workspace, source: &Source, built: &[Module]) -> Resul
 fn there(source: &Source, root: &Path, clone: &Path) -> Result<Source> {
     Ok(match source {
         Source::Filters(filters) => Source::Filters(filters.clone()),
+        Source::Fused(filters) => Source::Fused(filters.clone()),
         Source::Guest(directory) => {
             let directory = directory.canonicalize()?;
             let within = directory.strip_prefix(root.canonicalize()?).context("the crate is not in this checkout")?;

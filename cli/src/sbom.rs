@@ -3,11 +3,11 @@
 //! It says nothing of when and where it was written, so that the same module has the same bill.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::compile::ModuleCrate;
 use crate::lock::Module;
 use crate::workspace::Workspace;
 
@@ -16,13 +16,13 @@ pub(crate) fn file_of(module: &str) -> String {
     format!("sboms/{module}.cdx.json")
 }
 
-/// The bill of a module, whose crate is in `directory`.
-pub(crate) fn bill(workspace: &Workspace, directory: &Path, module: &Module) -> Result<String> {
+/// The bill of a module, which a crate has become.
+pub(crate) fn bill(workspace: &Workspace, source: &ModuleCrate, module: &Module) -> Result<String> {
     let output = workspace
         .run_toolchain()
         .args(["cargo", "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none"])
-        .args(["--target", "wasm32-unknown-unknown", "--format", "{p}\t{l}", "--manifest-path"])
-        .arg(directory.join("Cargo.toml"))
+        .args(["--target", "wasm32-unknown-unknown", "--format", "{p}\t{l}"])
+        .args(source.selection())
         .output()
         .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
     let told = String::from_utf8_lossy(&output.stderr);
