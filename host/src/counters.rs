@@ -11,6 +11,8 @@ pub struct Counters {
     pub callbacks: BTreeMap<String, u64>,
     /// Host calls, by name.
     pub host_calls: BTreeMap<&'static str, u64>,
+    /// Values that the host handed to the guest, for each of which it asked the guest for memory.
+    pub handed: u64,
     /// Bytes that the host handed to the guest.
     pub bytes_in: u64,
     /// Bytes that the guest handed to the host.

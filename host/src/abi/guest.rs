@@ -102,6 +102,8 @@ impl<'a, 'b> Guest<'a, 'b> {
             return Err(Status::INVALID_MEMORY_ACCESS.into());
         }
         self.write(pointer, bytes)?;
+        let handed = &mut self.state_mut().counters.handed;
+        *handed = handed.saturating_add(1);
         Ok(pointer)
     }
 
