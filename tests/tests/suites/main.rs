@@ -7,6 +7,9 @@
 //!
 //! All of them run a second time on the embedded host, as `palisade serve` runs it: the names of these tests begin with `on_serve`.
 //!
+//! They run on Envoy a second time in a module of several filters, whose others have nothing to do: the names of these tests
+//! begin with `on_fused`.
+//!
 //! A filter that has a crate `tests/guests/<filter>/proxy-wasm` runs its suites a second time, as a module of the
 //! `proxy-wasm` crate: the names of these tests begin with `on_proxy_wasm`.
 //!
@@ -14,9 +17,10 @@
 
 #![allow(clippy::indexing_slicing)] // into JSON of a known shape
 
+mod idle;
 mod mesh;
-mod on_proxy_wasm;
 mod on_serve;
+mod other_module;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,8 +34,8 @@ use palisade_tests::group::{self, Group};
 use palisade_tests::hurl_file::{self, Protocol, Target};
 
 use mesh::Mesh;
-use on_proxy_wasm::OnProxyWasm;
 use on_serve::OnServe;
+use other_module::OtherModule;
 
 /// A group, and what it runs on from the first of its tests to the last.
 struct Running {
@@ -45,8 +49,8 @@ struct Running {
 enum Place {
     /// Envoy, with the module that ships.
     Envoy,
-    /// Envoy, with the module of the `proxy-wasm` crate.
-    ProxyWasm(Arc<OnProxyWasm>),
+    /// Envoy, with another module.
+    Other(Arc<OtherModule>),
     /// The embedded host.
     Serve,
 }
@@ -73,19 +77,20 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     let on_serve = checkout::envoy_release()? == RELEASE;
+    let fused = Arc::new(OtherModule::fused());
     let mut on_proxy_wasm = BTreeMap::new();
     for group in group::all()? {
         let other = match on_proxy_wasm.get(&group.filter) {
             Some(other) => Option::clone(other),
-            None => OnProxyWasm::find(&group.filter)?.map(Arc::new),
+            None => OtherModule::on_proxy_wasm(&group.filter)?.map(Arc::new),
         };
         on_proxy_wasm.insert(group.filter.clone(), other.clone());
         trials.extend(trials_of(group.clone(), Place::Envoy));
         if on_serve {
             trials.extend(trials_of(group.clone(), Place::Serve));
         }
-        if let Some(other) = other {
-            trials.extend(trials_of(group, Place::ProxyWasm(other)));
+        for other in other.iter().chain([&fused]).filter(|other| other.has_filter_of(&group)) {
+            trials.extend(trials_of(group.clone(), Place::Other(Arc::clone(other))));
         }
     }
     Ok(trials)
@@ -100,9 +105,9 @@ fn trials_of(group: Group, place: Place) -> Vec<Trial> {
 
 fn trial(running: &Arc<Running>, file: &Path, protocol: Protocol) -> Trial {
     let stem = file.file_stem().unwrap_or_default().display();
-    let place = match running.place {
+    let place = match &running.place {
         Place::Envoy => "",
-        Place::ProxyWasm(_) => "on_proxy_wasm::",
+        Place::Other(module) => module.name(),
         Place::Serve => "on_serve::",
     };
     let name = format!("{place}{}::{stem}::{protocol}", running.group.name);
@@ -125,7 +130,7 @@ impl Running {
     fn start(&self) -> Result<Started> {
         Ok(match &self.place {
             Place::Envoy => Started::Envoy(Mesh::start(&self.group, None)?),
-            Place::ProxyWasm(module) => Started::Envoy(Mesh::start(&self.group, Some(module))?),
+            Place::Other(module) => Started::Envoy(Mesh::start(&self.group, Some(module))?),
             Place::Serve => Started::Serve(OnServe::start(&self.group)?),
         })
     }

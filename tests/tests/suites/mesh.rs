@@ -1,6 +1,6 @@
 //! Envoy with a group's configuration, its upstream and its module server.
 
-use crate::on_proxy_wasm::OnProxyWasm;
+use crate::other_module::OtherModule;
 use anyhow::{Context, Result, ensure};
 use palisade_testbed::envoy::config::plugin_mut;
 use palisade_testbed::{Envoy, Idp, ModuleServer, Upstream, checkout};
@@ -24,10 +24,10 @@ const TLS: &str = "ingress_tls";
 impl Mesh {
     pub(crate) fn start(
         Group { suite, configuration, hidden, .. }: &Group,
-        module: Option<&OnProxyWasm>,
+        module: Option<&OtherModule>,
     ) -> Result<Self> {
         let upstream = Upstream::start()?;
-        let built = module.map(OnProxyWasm::built).transpose()?;
+        let built = module.map(OtherModule::built).transpose()?;
         let modules = match built {
             Some(built) => ModuleServer::start(&built.folder)?,
             None => ModuleServer::start(checkout::root()?.join("dist/modules"))?,
