@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use palisade::build::{Source, Workspace, build};
+use palisade::catalog;
 use palisade::lock::Lock;
 use palisade_testbed::checkout;
 use palisade_testbed::envoy::config::capabilities_mut;
@@ -21,7 +22,7 @@ pub struct Modules(BTreeMap<String, (PathBuf, palisade::lock::Module)>);
 
 impl Modules {
     /// Finds the modules of these workloads in a folder that `cargo palisade build` has written; a guest of
-    /// `tests/guests/` that is not there is built.
+    /// `tests/guests/` that is not there is built, and so is a module of several filters.
     pub fn find<'w>(folder: &Path, workloads: impl IntoIterator<Item = &'w group::Workload>) -> Result<Self> {
         let lock = Lock::read_verified(folder).with_context(|| format!("the modules in {}", folder.display()))?;
         let chains = workloads.into_iter().flat_map(|workload| &workload.chains);
@@ -41,6 +42,12 @@ impl Modules {
         Ok(Self(found))
     }
 
+    /// Where a module is, and what the build says about it.
+    pub fn get(&self, name: &str) -> Result<(&Path, &palisade::lock::Module)> {
+        let found = self.0.get(name).with_context(|| format!("the module {name:?} was not looked for"))?;
+        Ok((&found.0, &found.1))
+    }
+
     /// What the build says about them.
     pub fn iter(&self) -> impl Iterator<Item = &palisade::lock::Module> {
         self.0.values().map(|(_, module)| module)
@@ -48,8 +55,7 @@ impl Modules {
 
     /// The filter as the shipped configs have it, in a VM of its own.
     fn filter(&self, vm_id: &str, module: &Module) -> Result<Value> {
-        let found = self.0.get(&module.module);
-        let (path, built) = found.with_context(|| format!("the module {:?} was not looked for", module.module))?;
+        let (path, built) = self.get(&module.module)?;
         let mut plugin = json!({
             "name": module.module,
             "failure_policy": "FAIL_CLOSED",
@@ -88,11 +94,14 @@ impl Modules {
     }
 }
 
-/// Builds the guest of this name.
+/// Builds the guest of this name, or the filters whose names stand in it with `+` between them in one module.
 fn guest(name: &str) -> Result<(PathBuf, palisade::lock::Module)> {
     let root = checkout::root()?;
     let out = root.join("target/guests/bench");
-    let source = Source::Guest(root.join("tests/guests").join(name).join("module"));
+    let source = match name.contains('+') {
+        true => Source::Fused(name.split('+').map(catalog::find).collect::<Result<_, _>>().map_err(Error::msg)?),
+        false => Source::Guest(root.join("tests/guests").join(name).join("module")),
+    };
     let module = build(&Workspace::find()?, &source, &out)?.into_iter().next();
     Ok((out, module.context("the build gave no module")?))
 }

@@ -128,7 +128,7 @@ pub enum Filter {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Module {
-    /// The name of the module in the lock.
+    /// The name of the module in the lock; those of several filters, with `+` between them, for one module of them.
     pub module: String,
     /// What it is told.
     pub configuration: Value,
