@@ -47,8 +47,17 @@ impl Requests {
         Self { request, tokens: token.map(Tokens::new) }
     }
 
+    /// With tokens that are the same in each run, as far as their signatures are.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.run = 0;
+        }
+        self
+    }
+
     /// The next requests.
-    pub(crate) fn take(&self, count: usize) -> Vec<Request> {
+    pub fn take(&self, count: usize) -> Vec<Request> {
         let request = || match &self.tokens {
             Some(tokens) => self.request.clone().header("authorization", format!("Bearer {}", tokens.next())),
             None => self.request.clone(),

@@ -33,11 +33,8 @@ impl Mesh {
         let upstream = Upstream::start()?;
         upstream.keep(MEMORY);
         let path = PATH.split('?').next().unwrap_or_default();
-        let answer = match &workload.answer {
-            Some(answer) => Answer::default().header("content-type", "application/json").body(answer.body()),
-            None => Answer::default().header("content-type", "text/plain").body(BODY),
-        };
-        upstream.on(path, answer);
+        let (content_type, body) = answer(workload);
+        upstream.on(path, Answer::default().header("content-type", content_type).body(body));
         let builder = Envoy::from_value(modules.bootstrap(workload)?).cluster(UPSTREAM, upstream.addr())?;
         let envoy = edit(builder.concurrency(1)).start()?;
         Ok(Self { envoy, _upstream: upstream })
@@ -55,8 +52,7 @@ impl Mesh {
 
     /// Connections to a chain, which takes no answer of it but the one that it should give.
     pub(crate) fn client(&self, workload: &Workload, chain: &str, connections: usize) -> Result<Client> {
-        let expected = workload.answer.as_ref().map_or_else(|| BODY.to_owned(), |answer| answer.body_from(chain));
-        Client::open(self.addr(chain)?, connections, expected)
+        Client::open(self.addr(chain)?, connections, answer_from(workload, chain))
     }
 
     /// Holds all chains to what they should answer.
@@ -90,6 +86,19 @@ impl Mesh {
 pub fn requests(group: &Group, workload: &Workload) -> Requests {
     let request = with_headers(common_request(group), &workload.headers);
     Requests::new(request, workload.token.clone())
+}
+
+/// What the upstream answers to them: its type and its body.
+pub fn answer(workload: &Workload) -> (&'static str, String) {
+    match &workload.answer {
+        Some(answer) => ("application/json", answer.body()),
+        None => ("text/plain", BODY.to_owned()),
+    }
+}
+
+/// The body, as it comes from a chain.
+pub fn answer_from(workload: &Workload, chain: &str) -> String {
+    workload.answer.as_ref().map_or_else(|| BODY.to_owned(), |answer| answer.body_from(chain))
 }
 
 fn common_request(group: &Group) -> Request {
