@@ -47,20 +47,42 @@ impl HeaderMap {
         Self { pairs: encode(lines.iter().copied()), count: lines.len() }
     }
 
-    /// Adds a line.
+    /// Adds a line, in place: a map that several filters write to is not built anew for each line.
     pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
-        *self = Self::of(self.iter().chain([(name.as_bytes(), value)]));
+        if self.pairs.is_empty() {
+            *self = Self::from_lines([(name, value)]);
+            return;
+        }
+        let end_of_lengths = self.pairs.len().saturating_sub(self.parts().1.len());
+        self.pairs.splice(end_of_lengths..end_of_lengths, length_bytes(name.as_bytes(), value));
+        self.pairs.extend([name.as_bytes(), b"\0", value, b"\0"].concat());
+        self.count_is(self.count.saturating_add(1));
     }
 
-    /// Removes all lines of one header.
+    /// Removes all lines of one header, in place.
     pub(crate) fn remove(&mut self, name: &str) {
-        if self.all(name).next().is_some() {
-            *self = Self::of(self.iter().filter(|(other, _)| *other != name.as_bytes()));
+        let (mut index, mut at) = (0_usize, 0_usize);
+        loop {
+            let (lines, data) = self.parts();
+            let Some((name_length, value_length)) = lines.get(index).copied().map(lengths) else { return };
+            let end = at.saturating_add(name_length).saturating_add(value_length).saturating_add(2);
+            if data.get(at..).and_then(|line| line.get(..name_length)) == Some(name.as_bytes()) {
+                let start_of_data = self.pairs.len().saturating_sub(data.len());
+                let of_lengths = index.saturating_mul(8).saturating_add(4);
+                self.pairs.drain(start_of_data.saturating_add(at)..start_of_data.saturating_add(end));
+                self.pairs.drain(of_lengths..of_lengths.saturating_add(8));
+                self.count_is(self.count.saturating_sub(1));
+            } else {
+                (index, at) = (index.saturating_add(1), end);
+            }
         }
     }
 
-    fn of<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Self {
-        Self { pairs: encode(lines.clone()), count: lines.count() }
+    fn count_is(&mut self, count: usize) {
+        self.count = count;
+        if let Some(bytes) = self.pairs.first_chunk_mut() {
+            *bytes = length_of(count).to_le_bytes();
+        }
     }
 
     /// All lines, name and value.
@@ -255,12 +277,9 @@ fn is_token(byte: u8) -> bool {
 /// Writes lines in the ABI's pair format.
 pub(crate) fn encode<'a, N: AsRef<[u8]>>(lines: impl Iterator<Item = (N, &'a [u8])> + Clone) -> Vec<u8> {
     let mut pairs = Vec::new();
-    let count = u32::try_from(lines.clone().count()).unwrap_or(u32::MAX);
-    pairs.extend_from_slice(&count.to_le_bytes());
+    pairs.extend_from_slice(&length_of(lines.clone().count()).to_le_bytes());
     for (name, value) in lines.clone() {
-        for length in [name.as_ref().len(), value.len()] {
-            pairs.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        }
+        pairs.extend_from_slice(&length_bytes(name.as_ref(), value));
     }
     for (name, value) in lines {
         for part in [name.as_ref(), value] {
@@ -269,6 +288,17 @@ pub(crate) fn encode<'a, N: AsRef<[u8]>>(lines: impl Iterator<Item = (N, &'a [u8
         }
     }
     pairs
+}
+
+/// A length or a number of lines as the format has it.
+fn length_of(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn length_bytes(name: &[u8], value: &[u8]) -> [u8; 8] {
+    let ([n0, n1, n2, n3], [v0, v1, v2, v3]) =
+        (length_of(name.len()).to_le_bytes(), length_of(value.len()).to_le_bytes());
+    [n0, n1, n2, n3, v0, v1, v2, v3]
 }
 
 /// The lengths of a line's name and value.
@@ -368,6 +398,25 @@ mod tests {
             for ((name, value), (read_name, read_value)) in lines.iter().zip(read.iter()) {
                 prop_assert_eq!(name.as_bytes(), read_name);
                 prop_assert_eq!(value.as_slice(), read_value);
+            }
+        }
+
+        #[test]
+        fn lines_added_and_removed_in_place_are_those_of_a_map_built_anew(
+            writes in proptest::collection::vec((any::<bool>(), "[ab]{0,2}", "[a-z]{0,3}"), 0..12),
+        ) {
+            let (mut map, mut lines) = (HeaderMap::default(), Vec::new());
+            for (is_added, name, value) in &writes {
+                if *is_added {
+                    map.add(name, value.as_bytes());
+                    lines.push((name.as_str(), value.as_bytes()));
+                } else {
+                    map.remove(name);
+                    lines.retain(|(other, _)| other != name);
+                }
+                prop_assert_eq!(map.len(), lines.len());
+                prop_assert_eq!(map.iter().collect::<Vec<_>>(), lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect::<Vec<_>>());
+                prop_assert_eq!(HeaderMap::from_pairs(map.pairs.clone()), Ok(map.clone()));
             }
         }
 
