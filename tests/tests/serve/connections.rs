@@ -65,6 +65,7 @@ fn a_client_that_is_half_closed_is_given_up_and_its_stream_ends() {
     let mut stream = TcpStream::connect(proxy.addr()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    proxy.upstream.wait_for(1, PATIENCE).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
