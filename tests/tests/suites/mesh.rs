@@ -52,6 +52,10 @@ impl Mesh {
         }
         if let Some(built) = built {
             builder = builder.edit(|bootstrap| built.load(bootstrap, &suite.plugin))?;
+            if built.is_fused {
+                // Each worker compiles it for seconds.
+                builder = builder.concurrency(1);
+            }
         }
         let envoy = builder.edit(add_tls_listener)?.start()?;
         if let Some(built) = built {

@@ -35,7 +35,7 @@ pub(crate) struct Built {
     /// The folder of its file.
     pub(crate) folder: PathBuf,
     module: Module,
-    is_fused: bool,
+    pub(crate) is_fused: bool,
 }
 
 // === impl OtherModule ===
