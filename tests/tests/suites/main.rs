@@ -7,8 +7,8 @@
 //!
 //! All of them run a second time on the embedded host, as `palisade serve` runs it: the names of these tests begin with `on_serve`.
 //!
-//! They run on Envoy a second time in a module of several filters, whose others have nothing to do: the names of these tests
-//! begin with `on_fused`.
+//! With `PALISADE_LONG=1` they run on Envoy a second time in a module of several filters, whose others have nothing to do: the names
+//! of these tests begin with `on_fused`. Envoy compiles that module for seconds each time.
 //!
 //! A filter that has a crate `tests/guests/<filter>/proxy-wasm` runs its suites a second time, as a module of the
 //! `proxy-wasm` crate: the names of these tests begin with `on_proxy_wasm`.
@@ -23,6 +23,7 @@ mod on_serve;
 mod other_module;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -77,7 +78,8 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     let on_serve = checkout::envoy_release()? == RELEASE;
-    let fused = Arc::new(OtherModule::fused());
+    let is_long = env::var_os("PALISADE_LONG").is_some_and(|long| long == "1");
+    let fused = is_long.then(|| Arc::new(OtherModule::fused()));
     let mut on_proxy_wasm = BTreeMap::new();
     for group in group::all()? {
         let other = match on_proxy_wasm.get(&group.filter) {
@@ -89,7 +91,7 @@ fn trials() -> Result<Vec<Trial>> {
         if on_serve {
             trials.extend(trials_of(group.clone(), Place::Serve));
         }
-        for other in other.iter().chain([&fused]).filter(|other| other.has_filter_of(&group)) {
+        for other in other.iter().chain(&fused).filter(|other| other.has_filter_of(&group)) {
             trials.extend(trials_of(group.clone(), Place::Other(Arc::clone(other))));
         }
     }
