@@ -6,6 +6,7 @@
 //! stops it (through `setpriv --pdeathsig`, where that exists).
 
 mod admin;
+pub mod bootstrap;
 mod builder;
 pub mod config;
 mod listeners;
@@ -14,11 +15,12 @@ pub mod trace;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 pub use builder::Builder;
@@ -140,6 +142,25 @@ impl Envoy {
         let listeners = self.listeners.as_mut();
         let listeners = listeners.context("Envoy's listeners are static: start it with `dynamic_listeners()`")?;
         listeners.update(&self.admin, &self.process, name, edit)
+    }
+
+    /// Changes the list of capabilities of a Wasm filter in a dynamic listener, as [`Self::update_listener`] does.
+    pub fn update_capabilities(
+        &mut self,
+        listener: &str,
+        plugin: &str,
+        edit: impl FnOnce(&mut Map<String, Value>),
+    ) -> Result<Update> {
+        static CHANGES: AtomicUsize = AtomicUsize::new(0);
+        let release = crate::checkout::envoy_release()?;
+        self.update_listener(listener, |config| {
+            let plugin = config::plugin_mut(config, plugin).context("the listener has no such plugin")?;
+            // Before 1.40 a VM that lives keeps the list that it began with.
+            plugin["vm_config"]["vm_id"] = json!(format!("change-{}", CHANGES.fetch_add(1, Ordering::Relaxed)));
+            let list = config::capabilities_mut(plugin, release).as_object_mut();
+            edit(list.context("the plugin has no list of capabilities")?);
+            Ok(())
+        })
     }
 
     /// The process id.

@@ -21,6 +21,7 @@
 pub mod checkout;
 pub mod client;
 mod collector;
+pub mod effort;
 pub mod envoy;
 pub mod grpc;
 pub mod http1;
