@@ -2,6 +2,7 @@
 
 mod answer;
 mod builder;
+mod draft;
 mod exchange;
 mod traffic;
 
@@ -16,7 +17,8 @@ use crate::worker::Worker;
 use crate::{lock, nanoseconds};
 pub use answer::Answer;
 pub use builder::HostBuilder;
-pub use exchange::{Delivery, Exchange, RequestBuilder, ResponseBuilder};
+pub use draft::{Delivery, Draft};
+pub use exchange::{Exchange, NewRequest, RequestBuilder, ResponseBuilder};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -69,7 +71,7 @@ impl Host {
 
     /// A request that is yet to be described: `GET /path`.
     pub fn request(&self, line: &str) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), line)
+        RequestBuilder::request(self.clone(), line)
     }
 
     /// Moves the clock on, and everything that is due on the way happens in its order. Where filters never come to rest, as one

@@ -2,18 +2,16 @@
 
 mod state;
 
-use crate::abi;
 use crate::error::{Failure, Why};
 use crate::limits::Limits;
 use crate::plugin::{Plugin, VmSettings};
 use crate::shared::Shared;
-use crate::wasi;
 pub(crate) use state::{Answer, Context, Home, Restriction, VmState};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use wasmtime::{Func, Instance, Linker, Store, Val, ValType};
+use wasmtime::{Func, Instance, Linker, Store, Val};
 
 /// A VM that the contexts of several streams share.
 pub(crate) type VmHandle = Rc<RefCell<Vm>>;
@@ -47,12 +45,13 @@ pub(crate) fn call(vm: &VmHandle, context: u32, name: &'static str, arguments: &
 }
 
 impl Vm {
-    /// Instantiates a module and runs its start functions.
+    /// Instantiates a module with these imports and runs its start functions.
     ///
     /// # Errors
     ///
     /// It traps.
     pub(crate) fn start(
+        imports: wasmtime::Result<Linker<VmState>>,
         settings: &VmSettings,
         limits: &Limits,
         shared: &Arc<Shared>,
@@ -67,9 +66,9 @@ impl Vm {
             Self { store, functions: BTreeMap::new(), roots: BTreeMap::new(), failure: None, limits: limits.clone() };
         vm.refuel();
         let other = |error: &wasmtime::Error| Why::Other(format!("{error:#}"));
-        let linker = linker(settings).map_err(|error| failed("link", other(&error)))?;
+        let imports = imports.map_err(|error| failed("link", other(&error)))?;
         vm.state_mut().restriction = Restriction::Start;
-        let instance = linker.instantiate(&mut vm.store, &settings.module.code).map_err(|error| {
+        let instance = imports.instantiate(&mut vm.store, &settings.module.code).map_err(|error| {
             let failure = failed("start", Why::of(&error));
             shared.count_failure(&failure);
             failure
@@ -214,51 +213,5 @@ fn number(value: &Val) -> u32 {
         Val::I32(number) => number.cast_unsigned(),
         Val::I64(number) => u32::try_from(*number).unwrap_or(u32::MAX),
         _ => 0,
-    }
-}
-
-fn linker(settings: &VmSettings) -> wasmtime::Result<Linker<VmState>> {
-    let mut linker = Linker::new(settings.module.code.engine());
-    abi::link(&mut linker, settings)?;
-    wasi::link(&mut linker, settings)?;
-    Ok(linker)
-}
-
-/// The types of a function's parameters and results.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Signature {
-    pub parameters: &'static [Word],
-    pub result: bool,
-}
-
-/// The type of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    I32,
-    I64,
-}
-
-impl Signature {
-    pub(crate) fn fits(self, ty: &wasmtime::FuncType) -> bool {
-        ty.params().map(|ty| Word::of(&ty)).eq(self.parameters.iter().map(|word| Some(*word)))
-            && ty.results().map(|ty| Word::of(&ty)).eq(self.result.then_some(Some(Word::I32)))
-    }
-
-    pub(crate) fn ty(self, engine: &wasmtime::Engine) -> wasmtime::FuncType {
-        let parameters = self.parameters.iter().map(|word| match word {
-            Word::I32 => ValType::I32,
-            Word::I64 => ValType::I64,
-        });
-        wasmtime::FuncType::new(engine, parameters, self.result.then_some(ValType::I32))
-    }
-}
-
-impl Word {
-    const fn of(ty: &ValType) -> Option<Self> {
-        match ty {
-            ValType::I32 => Some(Self::I32),
-            ValType::I64 => Some(Self::I64),
-            _ => None,
-        }
     }
 }

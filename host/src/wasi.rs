@@ -3,9 +3,10 @@
 use crate::abi::{Arguments, Guest, Halt};
 use crate::error::Why;
 use crate::plugin::VmSettings;
+use crate::signature::Signature;
+use crate::signature::Word::{self, I32, I64};
 use crate::status::Status;
-use crate::vm::{Restriction, Signature, VmState, Word};
-use Word::{I32, I64};
+use crate::vm::{Restriction, VmState};
 use wasmtime::{Caller, Linker, Val};
 
 /// The import module of most.
@@ -122,22 +123,13 @@ pub(crate) fn link(linker: &mut Linker<VmState>, settings: &VmSettings) -> wasmt
 
 fn call(caller: &mut Caller<'_, VmState>, row: &Row, allowed: bool, parameters: &[Val]) -> wasmtime::Result<u32> {
     let state = caller.data_mut();
-    state.counters.host_call(row.name);
-    if !state.take_over_call() {
-        return Err(wasmtime::Error::new(Why::Handed));
-    }
     let restricted = match state.restriction {
         Restriction::None => false,
         Restriction::Start => !row.at_start,
         Restriction::Allocation => !matches!(row.name, "fd_write" | "clock_time_get" | "poll_oneoff"),
     };
-    if restricted {
-        return Err(wasmtime::Error::new(Why::Restricted(row.name)));
-    }
-    match state.faults.at(row.name) {
-        Some(crate::faults::Effect::Trap) => return Err(wasmtime::Error::new(Why::Injected(row.name))),
-        Some(crate::faults::Effect::Answer(status)) => return Ok(status.0),
-        None => {}
+    if let Some(status) = state.enter(row.name, restricted)? {
+        return Ok(status.0);
     }
     if !allowed {
         state.log_as_host(4, &format!("Attempted call to restricted WASI capability: {}", row.name));

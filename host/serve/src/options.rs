@@ -60,6 +60,9 @@ pub struct Options {
     /// The name of the route, which filters can read.
     #[arg(long, default_value = "")]
     pub route: String,
+    /// Milliseconds from the end of a request to that of its response, as a route's `timeout`; 0 is no limit.
+    #[arg(long, value_name = "MS", default_value_t = 15_000)]
+    pub route_timeout: u64,
     /// Brings paths into their plain form and refuses those with an escaped slash, as Envoy does with `normalize_path`,
     /// `merge_slashes` and `REJECT_REQUEST`.
     #[arg(long)]
@@ -130,6 +133,10 @@ impl Options {
     pub(crate) fn without_secrets(&self) -> Self {
         let env = self.env.iter().map(|(name, _)| (name.clone(), "[hidden]".to_owned())).collect();
         Self { env, ..self.clone() }
+    }
+
+    pub(crate) fn route_timeout(&self) -> Option<Duration> {
+        (self.route_timeout > 0).then(|| Duration::from_millis(self.route_timeout))
     }
 
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {

@@ -22,7 +22,7 @@ impl Outside {
     pub(crate) fn new(options: &Options, lane: Rc<Lane>) -> Self {
         Self {
             lane,
-            upstream: Rc::new(Upstream::new(&options.upstream)),
+            upstream: Rc::new(Upstream::new(&options.upstream, options.route_timeout())),
             clusters: Rc::new(Clusters::new(&options.cluster)),
             requests: BTreeMap::new(),
             callouts: BTreeMap::new(),

@@ -8,17 +8,17 @@ use hyper::{Request, Version};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use palisade_host::{Direction, Fields, Frame, UpstreamFailure};
+use std::future::pending;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-/// Envoy's default for routes: from the end of the request to the end of its response.
-const TIMEOUT: Duration = Duration::from_secs(15);
-
 /// The upstream.
 pub(crate) struct Upstream {
     base: String,
+    /// From the end of a request to the end of its response.
+    timeout: Option<Duration>,
     client: Client<HttpConnector, Frames>,
 }
 
@@ -31,7 +31,9 @@ pub(crate) struct Sending {
 
 /// Begins a request.
 pub(crate) fn begin(lane: &Rc<Lane>, upstream: &Rc<Upstream>, stream: u64, mut headers: Fields, end: bool) -> Sending {
-    headers.replace("x-envoy-expected-rq-timeout-ms", TIMEOUT.as_millis().to_string());
+    if let Some(timeout) = upstream.timeout {
+        headers.replace("x-envoy-expected-rq-timeout-ms", timeout.as_millis().to_string());
+    }
     let (sender, body) = channel();
     let body = if end { Frames::none() } else { body };
     let whole = Rc::new(Notify::new());
@@ -48,7 +50,10 @@ pub(crate) fn begin(lane: &Rc<Lane>, upstream: &Rc<Upstream>, stream: u64, mut h
         };
         let expired = async {
             request_is_whole.notified().await;
-            tokio::time::sleep(TIMEOUT).await;
+            match upstream.timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => pending().await,
+            }
         };
         tokio::select! {
             () = exchange(&lane, &upstream, stream, request) => {}
@@ -86,8 +91,8 @@ fn failure(error: &Error) -> UpstreamFailure {
 // === impl Upstream ===
 
 impl Upstream {
-    pub(crate) fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), client: Client::builder(LocalExecutor).build_http() }
+    pub(crate) fn new(base: &str, timeout: Option<Duration>) -> Self {
+        Self { base: base.to_owned(), timeout, client: Client::builder(LocalExecutor).build_http() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Buffers: bodies, answers to callouts, configurations.
 
-use super::{Arguments, Guest, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Outcome};
 use crate::status::Status;
 use crate::stream::Direction;
 

@@ -1,8 +1,8 @@
 //! Callbacks: the functions of a guest that Envoy calls, by signature. Envoy loads no module that has one with another.
 
-use super::Abi;
-use crate::vm::{Signature, Word};
-use Word::I32;
+use crate::signature::Signature;
+use crate::signature::Word::{self, I32};
+use crate::version::Abi;
 
 struct Row {
     name: &'static str,

@@ -1,6 +1,7 @@
 //! Callouts: requests that filters send themselves, and how they ended.
 
-use super::{Arguments, Guest, Halt, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Halt, Outcome};
 use crate::callout::{Callout, CalloutKind};
 use crate::effect::Effect;
 use crate::fields::Fields;

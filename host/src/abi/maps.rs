@@ -1,10 +1,12 @@
 //! Header maps: headers and trailers of both messages, and of answers to callouts.
 
-use super::{Arguments, Guest, Halt, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Halt, Outcome};
 use crate::fields::Fields;
 use crate::pairs;
 use crate::status::Status;
 use crate::stream::{Direction, Exchange, Filter};
+use crate::version::Abi;
 
 /// The maps have the numbers 0 to 7.
 const MAPS: u32 = 8;
@@ -30,7 +32,7 @@ pub(super) fn get_header_map_value(guest: &mut Guest<'_, '_>, arguments: Argumen
     let number = check(arguments.u32(0))?;
     let name = guest.read(arguments.u32(1), arguments.u32(2))?;
     let value = look(guest, number, |map| map.get(&name).map(<[u8]>::to_vec)).ok_or(Status::BAD_ARGUMENT)?;
-    let first = guest.state().settings.module.abi() == super::Abi::V0_1_0;
+    let first = guest.state().settings.module.abi() == Abi::V0_1_0;
     let value = if first { value.or_else(|| Some(Vec::new())) } else { value };
     guest.hand(&value.ok_or(Status::NOT_FOUND)?, arguments.u32(3), arguments.u32(4))
 }

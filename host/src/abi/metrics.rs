@@ -1,6 +1,7 @@
 //! Metrics.
 
-use super::{Arguments, Guest, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Outcome};
 use crate::metrics::Kind;
 use crate::status::Status;
 

@@ -1,6 +1,7 @@
 //! The plugin and its surroundings: log, clock, tick, contexts, foreign functions.
 
-use super::{Arguments, Guest, Halt, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Halt, Outcome};
 use crate::error::Why;
 use crate::foreign;
 use crate::status::Status;

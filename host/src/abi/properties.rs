@@ -1,6 +1,7 @@
 //! Properties.
 
-use super::{Arguments, Guest, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Outcome};
 use crate::properties;
 use crate::status::Status;
 

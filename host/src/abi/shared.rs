@@ -1,6 +1,7 @@
 //! Shared data and queues.
 
-use super::{Arguments, Guest, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Outcome};
 use crate::status::Status;
 
 pub(super) fn get_shared_data(guest: &mut Guest<'_, '_>, arguments: Arguments<'_>) -> Outcome {

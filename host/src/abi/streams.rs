@@ -1,6 +1,7 @@
 //! Streams: going on, breaking off, answering.
 
-use super::{Arguments, Guest, Outcome};
+use super::arguments::Arguments;
+use super::guest::{Guest, Outcome};
 use crate::pairs;
 use crate::status::Status;
 use crate::stream::{Action, Direction, LocalReply};

@@ -4,11 +4,11 @@ use super::{Answer, Host, Inner, Message, Script};
 use crate::callout::Callout;
 use crate::capabilities::Capabilities;
 use crate::clock::Clock;
+use crate::compiler::Compiler;
 use crate::error::StartError;
 use crate::faults::Fault;
 use crate::limits::Limits;
 use crate::lock;
-use crate::module::Module;
 use crate::plugin::{FailurePolicy, Plugin};
 use crate::random::Random;
 use crate::shared::{LogLine, Shared};
@@ -195,7 +195,7 @@ impl HostBuilder {
         }
         let mut plugins = Vec::new();
         for described in self.plugins {
-            let mut plugin = Plugin::new("plugin", Module::compiled(&described.code, &self.limits)?);
+            let mut plugin = Plugin::new("plugin", Compiler::once(&described.code, &self.limits)?);
             for change in described.change {
                 change(&mut plugin);
             }

@@ -1,40 +1,22 @@
 //! An exchange as a test plays it: what the client sends, what reaches the upstream, what comes back.
 
+use super::draft::{Delivery, Draft};
 use super::{Host, Message};
 use crate::fields::Fields;
 use crate::stream::{Direction, Info};
-use crate::worker::UpstreamFailure;
-
-/// How the end of a body is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// In a frame of its own without bytes, as over HTTP/1.
-    #[default]
-    Extra,
-    /// With the last bytes, as over HTTP/2.
-    WithLast,
-}
+use crate::worker::{UpstreamFailure, Worker};
 
 /// A request that is yet to be sent.
-#[must_use]
-pub struct RequestBuilder {
-    host: Host,
-    info: Info,
-    headers: Fields,
-    chunks: Vec<Vec<u8>>,
-    trailers: Option<Fields>,
-    delivery: Delivery,
-    worker: Option<usize>,
-}
+pub type RequestBuilder = Draft<NewRequest>;
 
 /// A response of the upstream that is yet to be sent.
-#[must_use]
-pub struct ResponseBuilder<'a> {
-    exchange: &'a Exchange,
-    headers: Fields,
-    chunks: Vec<Vec<u8>>,
-    trailers: Option<Fields>,
-    delivery: Delivery,
+pub type ResponseBuilder<'a> = Draft<&'a Exchange>;
+
+/// Where a request is to come in, and what is known of it beside its message.
+pub struct NewRequest {
+    host: Host,
+    info: Info,
+    worker: Option<usize>,
 }
 
 /// A request on its way, and its response.
@@ -47,24 +29,10 @@ pub struct Exchange {
 // === impl RequestBuilder ===
 
 impl RequestBuilder {
-    pub(super) fn new(host: Host, line: &str) -> Self {
+    pub(super) fn request(host: Host, line: &str) -> Self {
         let (method, path) = line.split_once(' ').unwrap_or(("GET", line));
         let pseudo = [(":authority", "host.test"), (":path", path), (":method", method), (":scheme", "http")];
-        Self {
-            host,
-            info: Info::default(),
-            headers: pseudo.into_iter().collect(),
-            chunks: Vec::new(),
-            trailers: None,
-            delivery: Delivery::Extra,
-            worker: None,
-        }
-    }
-
-    /// With one more header.
-    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers.add(name, value);
-        self
+        Self::new(NewRequest { host, info: Info::default(), worker: None }, pseudo.into_iter().collect())
     }
 
     /// With another authority.
@@ -74,58 +42,33 @@ impl RequestBuilder {
         self
     }
 
-    /// With a body of known length.
-    pub fn body(self, body: impl AsRef<[u8]>) -> Self {
-        let length = body.as_ref().len();
-        self.header("content-length", length.to_string()).chunk(body)
-    }
-
-    /// With one more piece of a body.
-    pub fn chunk(mut self, chunk: impl AsRef<[u8]>) -> Self {
-        self.chunks.push(chunk.as_ref().to_vec());
-        self
-    }
-
-    /// With one more trailer.
-    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.trailers.get_or_insert_default().add(name, value);
-        self
-    }
-
-    /// With the end of the body told so.
-    pub const fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
-
     /// Over HTTP/2: pseudo-headers in the order of most clients, and the end of the body with its last bytes.
     pub fn http2(mut self) -> Self {
-        self.delivery = Delivery::WithLast;
-        self.info.protocol = "HTTP/2".to_owned();
+        self.to.info.protocol = "HTTP/2".to_owned();
         let order = [":method", ":scheme", ":authority", ":path"];
         let pseudo = order.iter().filter_map(|name| Some((name.as_bytes(), self.headers.get(name)?)));
         self.headers = pseudo.chain(self.headers.iter().filter(|(name, _)| !name.starts_with(b":"))).collect();
-        self
+        self.delivery(Delivery::WithLast)
     }
 
     /// On this worker, from 1, in place of the next in turn.
     pub const fn worker(mut self, worker: usize) -> Self {
-        self.worker = Some(worker);
+        self.to.worker = Some(worker);
         self
     }
 
     /// With what is known of it beside its message.
     pub fn info(mut self, change: impl FnOnce(&mut Info)) -> Self {
-        change(&mut self.info);
+        change(&mut self.to.info);
         self
     }
 
     /// Sends all of it.
-    pub fn send(self) -> Exchange {
-        let (chunks, trailers, delivery) = (self.chunks.clone(), self.trailers.clone(), self.delivery);
-        let bare = chunks.is_empty() && trailers.is_none();
+    pub fn send(mut self) -> Exchange {
+        let bare = self.is_bare();
+        let (frames, trailers) = (self.frames(), self.trailers.take());
         let exchange = self.begin(bare);
-        for (data, end) in frames(chunks, trailers.is_some(), delivery) {
+        for (data, end) in frames {
             exchange.data(data, end);
         }
         if let Some(trailers) = trailers {
@@ -140,14 +83,14 @@ impl RequestBuilder {
     }
 
     fn begin(self, end_stream: bool) -> Exchange {
-        let worker = self.worker.unwrap_or_else(|| self.host.0.borrow_mut().take_turn());
-        let (headers, info) = (self.headers, self.info);
-        let stream = self.host.act(worker, |worker| {
+        let Self { to: NewRequest { host, info, worker }, headers, .. } = self;
+        let worker = worker.unwrap_or_else(|| host.0.borrow_mut().take_turn());
+        let stream = host.act(worker, |worker| {
             let stream = worker.open(info);
             worker.request_headers(stream, headers, end_stream);
             stream
         });
-        Exchange { host: self.host, worker, stream: stream.unwrap_or_default() }
+        Exchange { host, worker, stream: stream.unwrap_or_default() }
     }
 }
 
@@ -193,8 +136,7 @@ impl Exchange {
     /// The upstream answers.
     pub fn respond(&self, status: u16) -> ResponseBuilder<'_> {
         let headers = [(":status", status.to_string())].into_iter().collect();
-        let delivery = Delivery::default();
-        ResponseBuilder { exchange: self, headers, chunks: Vec::new(), trailers: None, delivery }
+        ResponseBuilder::new(self, headers)
     }
 
     /// The upstream sends a piece of a body.
@@ -235,66 +177,27 @@ impl Exchange {
 // === impl ResponseBuilder ===
 
 impl ResponseBuilder<'_> {
-    /// With one more header.
-    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers.add(name, value);
-        self
-    }
-
-    /// With a body of known length.
-    pub fn body(self, body: impl AsRef<[u8]>) -> Self {
-        let length = body.as_ref().len();
-        self.header("content-length", length.to_string()).chunk(body)
-    }
-
-    /// With one more piece of a body.
-    pub fn chunk(mut self, chunk: impl AsRef<[u8]>) -> Self {
-        self.chunks.push(chunk.as_ref().to_vec());
-        self
-    }
-
-    /// With one more trailer.
-    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.trailers.get_or_insert_default().add(name, value);
-        self
-    }
-
-    /// With the end of the body told so.
-    pub const fn delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
-
     /// Sends all of it.
-    pub fn send(self) {
-        let Self { exchange, headers, chunks, trailers, delivery } = self;
-        let bare = chunks.is_empty() && trailers.is_none();
-        let act = |act: &mut dyn FnMut(&mut crate::Worker)| exchange.host.act(exchange.worker, |worker| act(worker));
-        act(&mut |worker| worker.response_headers(exchange.stream, headers.clone(), bare));
-        for (data, end) in frames(chunks, trailers.is_some(), delivery) {
+    pub fn send(mut self) {
+        let (exchange, bare) = (self.to, self.is_bare());
+        let (frames, trailers) = (self.frames(), self.trailers.take());
+        self.begin(bare);
+        for (data, end) in frames {
             exchange.respond_data(data, end);
         }
         if let Some(trailers) = trailers {
-            act(&mut |worker| worker.response_trailers(exchange.stream, trailers.clone()));
+            exchange.host.act(exchange.worker, |worker| worker.response_trailers(exchange.stream, trailers));
         }
     }
 
     /// Sends the headers, and leaves what follows to the test.
     pub fn open(self) {
-        let Self { exchange, headers, .. } = self;
-        exchange.host.act(exchange.worker, |worker| worker.response_headers(exchange.stream, headers, false));
+        self.begin(false);
     }
-}
 
-/// The frames of a body, each with whether it is the end.
-fn frames(chunks: Vec<Vec<u8>>, trailers: bool, delivery: Delivery) -> Vec<(Vec<u8>, bool)> {
-    let count = chunks.len();
-    let with_last = delivery == Delivery::WithLast && !trailers;
-    let frames = chunks.into_iter().enumerate();
-    let mut frames: Vec<_> =
-        frames.map(|(index, chunk)| (chunk, with_last && index.saturating_add(1) == count)).collect();
-    if count > 0 && !trailers && delivery == Delivery::Extra {
-        frames.push((Vec::new(), true));
+    fn begin(self, end_stream: bool) {
+        let Self { to: exchange, headers, .. } = self;
+        let begin = |worker: &mut Worker| worker.response_headers(exchange.stream, headers, end_stream);
+        exchange.host.act(exchange.worker, begin);
     }
-    frames
 }

@@ -1,22 +1,8 @@
 //! Actions: what a guest asked for while it was called, done once it has returned.
 
-use super::local_reply::{LocalReply, local_reply};
-use super::{Direction, Exchange, abort, common_continue};
+use super::action::Action;
+use super::{abort, common_continue, local_reply};
 use crate::vm::{self, Called, VmHandle};
-use std::cell::RefCell;
-use std::rc::Weak;
-
-/// What a guest asked for.
-pub(crate) enum Action {
-    /// To go on with a stream that its filter stopped.
-    Continue(Weak<RefCell<Exchange>>, usize, Direction),
-    /// To answer the client.
-    Reply(Weak<RefCell<Exchange>>, LocalReply),
-    /// To break the stream off.
-    Reset(Weak<RefCell<Exchange>>),
-    /// To delete a root that has said that it is done.
-    Delete(u32),
-}
 
 /// Calls a function of the guest, and then does what it asked for.
 pub(crate) fn run(vm: &VmHandle, context: u32, name: &'static str, arguments: &[u32]) -> Called {

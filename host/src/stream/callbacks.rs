@@ -1,7 +1,9 @@
 //! Callbacks: a frame is shown to a filter's guest, which says how to go on.
 
-use super::flow::{hold, with_side};
-use super::local_reply::{LocalReply, local_reply};
+use super::exchange::with_side;
+use super::flow::hold;
+use super::local_reply::local_reply;
+use super::reply::LocalReply;
 use super::{Direction, Handle, run};
 use crate::fields::Fields;
 use crate::plugin::FailurePolicy;

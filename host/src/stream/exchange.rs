@@ -1,6 +1,7 @@
 //! A request and its response on their way.
 
-use super::{Direction, Filter};
+use super::filter::{Filter, Side};
+use super::{Direction, Handle};
 use crate::clock::Clock;
 use crate::effect::{Effect, Effects};
 use crate::fields::Fields;
@@ -186,4 +187,14 @@ impl Default for Info {
             flags: 0,
         }
     }
+}
+
+/// Changes what a filter has of a direction; `None` where there is no such filter.
+pub(super) fn with_side<T>(
+    stream: &Handle,
+    direction: Direction,
+    place: usize,
+    change: impl FnOnce(&mut Side) -> T,
+) -> Option<T> {
+    stream.borrow_mut().filter_mut(place).map(|filter| change(filter.side_mut(direction)))
 }

@@ -1,8 +1,10 @@
 //! Flow: frames through the chain, filter by filter, with what filters hold back.
 
 use super::callbacks::{self, DataStatus, HeadersStatus};
-use super::filter::{Iteration, Side};
-use super::local_reply::{LocalReply, local_reply};
+use super::exchange::with_side;
+use super::filter::Iteration;
+use super::local_reply::local_reply;
+use super::reply::LocalReply;
 use super::{Direction, Handle, terminal};
 
 /// Passes a message's headers, which are in the exchange, to the filters from this position on.
@@ -156,13 +158,4 @@ pub(super) fn hold(stream: &Handle, direction: Direction, place: usize, data: &[
 
 fn length(stream: &Handle) -> usize {
     stream.borrow().filters.len()
-}
-
-pub(super) fn with_side<T>(
-    stream: &Handle,
-    direction: Direction,
-    place: usize,
-    change: impl FnOnce(&mut Side) -> T,
-) -> Option<T> {
-    stream.borrow_mut().filter_mut(place).map(|filter| change(filter.side_mut(direction)))
 }

@@ -1,5 +1,6 @@
 //! The stream engine: how a request and its response pass through a chain of filters, as in Envoy's filter manager.
 
+mod action;
 mod actions;
 mod callbacks;
 mod end;
@@ -7,16 +8,19 @@ mod exchange;
 mod filter;
 mod flow;
 mod local_reply;
+mod reply;
 mod terminal;
 
-pub(crate) use actions::{Action, delete_root, run};
+pub(crate) use action::Action;
+pub(crate) use actions::{delete_root, run};
 pub(crate) use end::{abort, end};
 pub(crate) use exchange::Exchange;
 pub use exchange::Info;
 pub(crate) use filter::{Filter, Iteration};
 pub(crate) use flow::{common_continue, pass_data, pass_headers, pass_trailers};
-pub use local_reply::LocalReply;
-pub(crate) use local_reply::{grpc_status, local_reply};
+pub(crate) use local_reply::local_reply;
+pub use reply::LocalReply;
+pub(crate) use reply::grpc_status;
 
 use std::cell::RefCell;
 use std::rc::Rc;

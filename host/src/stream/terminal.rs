@@ -1,6 +1,7 @@
 //! The chain's ends: the upstream behind the last filter, the client before the first.
 
-use super::local_reply::{LocalReply, local_reply};
+use super::local_reply::local_reply;
+use super::reply::LocalReply;
 use super::{Direction, Handle, end};
 use crate::effect::{Effect, Frame};
 use crate::fields::Fields;

@@ -3,13 +3,15 @@
 use crate::callout::{Callout, CalloutId, CalloutKind};
 use crate::counters::Counters;
 use crate::effect::{Effect, Effects};
-use crate::faults::Faults;
+use crate::error::Why;
+use crate::faults::{self, Faults};
 use crate::fields::Fields;
 use crate::limits::{CALL, Limits, MemoryLimit};
 use crate::metrics::Defined;
 use crate::plugin::{Plugin, VmSettings};
 use crate::queues::Owner;
 use crate::shared::{LogLine, Shared};
+use crate::status::Status;
 use crate::stream::{Action, Exchange};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -245,9 +247,24 @@ impl VmState {
         left.is_some()
     }
 
-    /// Counts a host call, as [`Self::take_over`] does.
-    pub(crate) const fn take_over_call(&mut self) -> bool {
-        self.take_over(CALL)
+    /// Counts a host call, and gives what a fault has it answer.
+    ///
+    /// # Errors
+    ///
+    /// It is a trap: by a fault, or as one that is not allowed now or too many.
+    pub(crate) fn enter(&mut self, name: &'static str, is_restricted: bool) -> Result<Option<Status>, Why> {
+        self.counters.host_call(name);
+        if !self.take_over(CALL) {
+            return Err(Why::Handed);
+        }
+        if is_restricted {
+            return Err(Why::Restricted(name));
+        }
+        match self.faults.at(name) {
+            Some(faults::Effect::Trap) => Err(Why::Injected(name)),
+            Some(faults::Effect::Answer(status)) => Ok(Some(status)),
+            None => Ok(None),
+        }
     }
 
     /// Bytes that the guest may still log in this call.

@@ -3,6 +3,7 @@
 use super::Worker;
 use crate::clock::nanoseconds;
 use crate::error::StartError;
+use crate::imports;
 use crate::metrics::Kind;
 use crate::plugin::{FailurePolicy, Plugin, VmKey};
 use crate::stream::{self, Filter};
@@ -114,7 +115,8 @@ impl Worker {
             Entry::Occupied(entry) => Rc::clone(entry.get()),
             Entry::Vacant(entry) => {
                 let home = Home { worker: self.index, vm: self.shared.next_vm(), effects: Rc::clone(&self.effects) };
-                let vm = Vm::start(&plugin.vm, &self.limits, &self.shared, home).map_err(failed)?;
+                let vm = Vm::start(imports::linker(&plugin.vm), &plugin.vm, &self.limits, &self.shared, home)
+                    .map_err(failed)?;
                 Rc::clone(entry.insert(Rc::new(RefCell::new(vm))))
             }
         };
