@@ -1,20 +1,24 @@
 //! The filter: asks the host for messages, and puts what is masked in their place.
 
+mod place;
+mod trailers;
+
 use palisade_sdk::config::{ConfigErrors, Outcome};
-use palisade_sdk::exchange::{Body, Head, Pieces, ReadOnly, RequestSide, ResponseSide, Rewrite, Side, Trailers};
+use palisade_sdk::exchange::{Chunk, Head, Pieces, Rewrite, Side};
 use palisade_sdk::matching::RequestView;
 use palisade_sdk::metrics::Family;
 use palisade_sdk::{
-    Counter, Exchange, Filter, HeaderError, HeaderMap, OnFailure, Phases, Plugin, Reply, Request, Response, labels,
-    phases,
+    Counter, Exchange, Filter, HeaderError, HeaderMap, HostError, OnFailure, Phases, Plugin, Reply, Request, Response,
+    labels, phases,
 };
 
 use crate::body::stream::{self, Stream};
-use crate::config::{Config, Directions, Encodings, Masking, Otherwise};
+use crate::config::{Config, Encodings, Masking, Otherwise};
 use crate::headers::{self, Lines};
 use crate::masking::{Options, Stop, Tally};
 use crate::parts::Looker;
 use crate::reading::{self, Reading};
+use place::Place;
 
 /// The name in metrics and in route metadata.
 const NAME: &str = "data_masking";
@@ -36,13 +40,6 @@ pub struct DataMasking {
     header_hits: Family<Counter, 2>,
     failures: Family<Counter, 2>,
     passed: Family<Counter, 2>,
-}
-
-/// Where something was found, in metrics.
-#[derive(Clone, Copy)]
-enum Place {
-    Request,
-    Response,
 }
 
 /// What a request says about the body of its response.
@@ -106,12 +103,12 @@ impl Filter for DataMasking {
             Next::Trailers => self.request_trailers(masking, request.into_body(), false).await?,
             Next::Body(stream) if self.options.report_only => {
                 let mut body = request.into_body();
-                self.report(masking, Place::Request, body.pieces(), stream).await?;
+                self.read(masking, Place::Request, body.pieces(), stream, |_, _| Ok(())).await?;
                 body.response().await
             }
             Next::Body(stream) => {
                 let mut body = request.rewrite_body()?;
-                self.mask(masking, Place::Request, body.pieces(), stream).await?;
+                self.read(masking, Place::Request, body.pieces(), stream, put).await?;
                 self.request_trailers(masking, body.into(), true).await?
             }
         };
@@ -239,41 +236,37 @@ impl DataMasking {
             Next::Tunnel | Next::Nothing => Ok(()),
             Next::Trailers => self.response_trailers(masking, response.into_body(), false).await,
             Next::Body(stream) if self.options.report_only => {
-                self.report(masking, Place::Response, response.into_body().pieces(), stream).await
+                self.read(masking, Place::Response, response.into_body().pieces(), stream, |_, _| Ok(())).await
             }
             Next::Body(stream) => {
                 let mut body = response.rewrite_body()?;
-                self.mask(masking, Place::Response, body.pieces(), stream).await?;
+                self.read(masking, Place::Response, body.pieces(), stream, put).await?;
                 self.response_trailers(masking, body.into(), true).await
             }
         }
     }
 
-    /// Masks a body while it streams by.
-    async fn mask(
+    /// Looks at a body while it streams by; `put` has what becomes of each piece stand in its place.
+    async fn read<A>(
         &self,
         masking: &Masking,
         place: Place,
-        mut pieces: Pieces<'_, Rewrite>,
+        mut pieces: Pieces<'_, A>,
         mut stream: Box<Stream>,
+        put: fn(Chunk<'_, A>, stream::Outcome) -> Result<(), HostError>,
     ) -> Result<(), Reply> {
-        while let Some(mut chunk) = pieces.chunk().await? {
+        while let Some(chunk) = pieces.chunk().await? {
             let piece = chunk.bytes()?;
-            if piece.len() != chunk.len() {
+            if piece.len() != chunk.len() && !self.options.report_only {
                 return Err(self.refuse(place, 500, "host"));
             }
             let (outcome, is_given_up) = self.piece(masking, place, &mut stream, &piece, chunk.is_last())?;
-            if let Some(replaced) = outcome.replaced {
-                chunk.replace(&replaced)?;
-            }
+            put(chunk, outcome)?;
             if is_given_up {
                 return Ok(());
             }
-            if outcome.keep {
-                chunk.keep();
-            }
         }
-        stream.end().map_err(|stop| self.stop(place, stop))
+        if self.options.report_only { Ok(()) } else { stream.end().map_err(|stop| self.stop(place, stop)) }
     }
 
     /// What becomes of a piece of a body, and whether the rest is to pass as it is.
@@ -305,94 +298,6 @@ impl DataMasking {
             _ => return Err(self.stop(place, stop)),
         };
         Ok((stream::Outcome { replaced, keep: false }, true))
-    }
-
-    /// Counts what is in a body that passes as it is.
-    async fn report(
-        &self,
-        masking: &Masking,
-        place: Place,
-        mut pieces: Pieces<'_, ReadOnly>,
-        mut stream: Box<Stream>,
-    ) -> Result<(), Reply> {
-        while let Some(chunk) = pieces.chunk().await? {
-            let (_, is_given_up) = self.piece(masking, place, &mut stream, &chunk.bytes()?, chunk.is_last())?;
-            if is_given_up {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    async fn request_trailers(
-        &self,
-        masking: &Masking,
-        body: Body<Self, RequestSide, ReadOnly>,
-        is_rewritten: bool,
-    ) -> Result<Response<Self>, Reply> {
-        // A request of which nothing is awaited may be answered before it is complete.
-        if !is_rewritten && !self.masks_trailers(Place::Request) {
-            return Ok(body.response().await);
-        }
-        match body.trailers_or_response().await? {
-            Ok(mut trailers) => {
-                self.trailers(masking, Place::Request, &mut trailers, is_rewritten)?;
-                Ok(trailers.response().await)
-            }
-            Err(response) => Ok(response),
-        }
-    }
-
-    async fn response_trailers(
-        &self,
-        masking: &Masking,
-        body: Body<Self, ResponseSide, ReadOnly>,
-        is_rewritten: bool,
-    ) -> Result<(), Reply> {
-        if !is_rewritten && !self.masks_trailers(Place::Response) {
-            return Ok(());
-        }
-        match body.trailers().await? {
-            Some(mut trailers) => self.trailers(masking, Place::Response, &mut trailers, is_rewritten),
-            None => Ok(()),
-        }
-    }
-
-    fn masks_trailers(&self, place: Place) -> bool {
-        let applies = place.applies();
-        self.config.headers.iter().any(|rule| applies(&rule.directions))
-    }
-
-    /// Masks trailers; those about the exact bytes of a body that is no longer the same go.
-    fn trailers<S: Side>(
-        &self,
-        masking: &Masking,
-        place: Place,
-        trailers: &mut Trailers<Self, S>,
-        is_rewritten: bool,
-    ) -> Result<(), Reply> {
-        for (name, values) in self.trailer_lines(masking, place, &trailers.fields()?, is_rewritten)? {
-            match values.is_empty() {
-                true => trailers.remove(&name)?,
-                false => trailers.set(&name, values.join(&b", "[..]))?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The trailers that are to be written anew.
-    fn trailer_lines(
-        &self,
-        masking: &Masking,
-        place: Place,
-        fields: &HeaderMap,
-        is_rewritten: bool,
-    ) -> Result<Lines, Reply> {
-        let mut lines = self.lines(masking, place, fields)?;
-        if is_rewritten {
-            headers::correct(fields, &mut lines);
-        }
-        Ok(lines)
     }
 
     /// The headers that are to be written anew.
@@ -436,6 +341,17 @@ impl DataMasking {
     }
 }
 
+/// Has what becomes of a piece stand in its place.
+fn put(mut chunk: Chunk<'_, Rewrite>, outcome: stream::Outcome) -> Result<(), HostError> {
+    if let Some(replaced) = outcome.replaced {
+        chunk.replace(&replaced)?;
+    }
+    if outcome.keep {
+        chunk.keep();
+    }
+    Ok(())
+}
+
 /// Writes headers anew.
 fn write<S: Side>(head: &mut Head<DataMasking, S>, lines: &Lines) -> Result<(), HeaderError> {
     for (name, values) in lines {
@@ -449,39 +365,4 @@ fn write<S: Side>(head: &mut Head<DataMasking, S>, lines: &Lines) -> Result<(), 
         }
     }
     Ok(())
-}
-
-// === impl Place ===
-
-impl Place {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Response => "response",
-        }
-    }
-
-    /// Whether what has these directions is in force here.
-    fn applies(self) -> fn(&Directions) -> bool {
-        match self {
-            Self::Request => |directions| directions.request,
-            Self::Response => |directions| directions.response,
-        }
-    }
-
-    /// The status of a message that cannot be read.
-    fn unreadable(self) -> u16 {
-        match self {
-            Self::Request => 415,
-            Self::Response => 502,
-        }
-    }
-
-    /// The status of a message that cannot be masked.
-    fn failed(self) -> u16 {
-        match self {
-            Self::Request => 400,
-            Self::Response => 502,
-        }
-    }
 }

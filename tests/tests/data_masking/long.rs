@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use anyhow::{Context, Result};
 use palisade_testbed::http1::Connection;
-use palisade_testbed::{Envoy, ModuleServer, Request, checkout};
+use palisade_testbed::{Envoy, ModuleServer, Request, checkout, effort};
 use serde_json::{Value, json};
 
 use crate::mesh::envoy;
@@ -21,7 +21,7 @@ const MASKED: &str =
 
 /// How long the body is, in MiB: 1 GiB with `PALISADE_LONG=1`.
 fn length() -> usize {
-    if env::var_os("PALISADE_LONG").is_some_and(|long| long == "1") { 1024 } else { 64 }
+    if effort::is_long() { 1024 } else { 64 }
 }
 
 /// An upstream that answers one request with so many lines, in pieces that end anywhere.

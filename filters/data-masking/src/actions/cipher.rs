@@ -11,7 +11,7 @@ use cmac::{Cmac, Mac as _};
 use palisade_sdk::config::{Node, Object, Secret};
 
 use super::key::{hmac, key};
-use super::{CIPHERTEXT_PREFIX, LONGEST_CIPHERTEXT};
+use crate::detectors::{CIPHERTEXT_PREFIX, LONGEST_CIPHERTEXT};
 
 /// What the name of a key looks like.
 #[cfg(feature = "schema")]

@@ -24,11 +24,6 @@ use serde_json::Value;
 
 use crate::detectors;
 
-/// What a ciphertext begins with.
-pub const CIPHERTEXT_PREFIX: &str = "enc_";
-/// The longest ciphertext.
-pub const LONGEST_CIPHERTEXT: usize = 4096;
-
 /// Where a text to put in the place of a match names its detector.
 const TYPE: &[u8] = b"{{type}}";
 

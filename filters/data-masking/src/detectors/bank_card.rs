@@ -5,7 +5,7 @@ use super::checksum::{luhn, number_at};
 use super::text::{Found, Text, Unknown};
 use super::traits::Needs;
 use super::written::leading;
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 const SHORTEST: usize = 13;
 const LONGEST: usize = 19;
@@ -18,7 +18,7 @@ pub(super) const CREDIT_CARD: Detector = Detector {
     leads: leading(3, 6) | leading(SHORTEST, LONGEST),
     before: Boundary::NotNumber,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(recognise),
 };
 

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::byte_set::{ALPHANUMERIC, ByteSet};
 use super::text::{Found, Text, Unknown};
 use super::traits::Needs;
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 const LONGEST: usize = 90;
 
@@ -17,7 +17,7 @@ pub(super) const CRYPTO_BTC: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotWord,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(recognise),
 };
 

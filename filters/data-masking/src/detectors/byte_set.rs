@@ -46,14 +46,7 @@ impl ByteSet {
 
     /// Whether the byte is in the set.
     #[must_use]
-    pub const fn has(self, byte: u8) -> bool {
-        let Self([a, b, c, d]) = self;
-        let word = match byte >> 6 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        };
-        word >> (byte & 63) & 1 == 1
+    pub fn has(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 == 1)
     }
 }

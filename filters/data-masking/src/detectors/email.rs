@@ -4,7 +4,7 @@
 use super::byte_set::{ALPHANUMERIC, ByteSet, LETTERS};
 use super::text::{Found, Text, Unknown};
 use super::traits::{AT, DOT, Needs};
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 /// The longest address (RFC 5321, section 4.5.3.1): 64, an `@` and 255.
 const LONGEST: usize = 320;
@@ -22,7 +22,7 @@ pub(super) const EMAIL: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotAtom,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(recognise),
 };
 

@@ -4,7 +4,7 @@ use super::byte_set::LETTERS;
 use super::checksum::modulo_97;
 use super::text::{Found, Text, Unknown};
 use super::traits::Needs;
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 const LONGEST: usize = 33;
 
@@ -38,7 +38,7 @@ pub(super) const IBAN: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotWord,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(recognise),
 };
 

@@ -4,7 +4,7 @@ use super::byte_set::{ByteSet, WORD};
 use super::text::{Found, Text, Unknown};
 use super::token::LONGEST;
 use super::traits::{DOT, Needs};
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 pub(super) const JWT: Detector = Detector {
     name: "jwt",
@@ -14,7 +14,7 @@ pub(super) const JWT: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotToken,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(recognise),
 };
 

@@ -24,6 +24,9 @@ mod written;
 
 pub use byte_set::ByteSet;
 pub(crate) use checksum::luhn;
+pub use context::Words;
+pub(crate) use context::{REACH, Seen};
+pub(crate) use token::{CIPHERTEXT_PREFIX, LONGEST_CIPHERTEXT};
 
 use text::{Found, Text, Unknown};
 use token::Token;
@@ -47,8 +50,8 @@ pub struct Detector {
     pub before: Boundary,
     /// How many bytes at the beginning of a match are no part of the value, and stay as they are.
     pub skip: usize,
-    /// Words, in lower case, one of which must stand before a match that is [`Score::Bare`].
-    pub context: &'static [&'static str],
+    /// Words one of which must stand before a match that is [`Score::Bare`] or [`Score::Common`].
+    pub context: Words,
     shape: Shape,
 }
 
@@ -80,6 +83,9 @@ pub enum Score {
     Bare,
     /// It has the shape, which is not checked by anything else.
     Shape,
+    /// A checksum confirms it, as it does too many other numbers: behind a context word it is [`Validated`](Self::Validated), and
+    /// nothing elsewhere.
+    Common,
     /// A checksum or a list of prefixes confirms it.
     Validated,
 }
@@ -219,11 +225,26 @@ impl Detector {
             Shape::Written(_) => (0, true),
         }
     }
+}
 
-    /// Whether one of the context words stands in what is before a match: at most 50 bytes are looked at, of the end.
-    #[must_use]
-    pub fn has_context(&self, before: &[u8]) -> bool {
-        context::contains(before, self.context)
+// === impl Score ===
+
+impl Score {
+    /// That of the same number in a form that needs a context word.
+    fn by_context(self) -> Self {
+        match self {
+            Self::Validated => Self::Common,
+            _ => Self::Bare,
+        }
+    }
+
+    /// That of a match with what stands before it; `None` where it does not count there.
+    pub(crate) fn behind(self, has_context: impl FnOnce() -> bool) -> Option<Self> {
+        match self {
+            Self::Bare => has_context().then_some(Self::Bare),
+            Self::Common => has_context().then_some(Self::Validated),
+            score => Some(score),
+        }
     }
 }
 

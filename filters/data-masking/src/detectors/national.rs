@@ -14,7 +14,7 @@ pub(super) use oceania::{AU_ABN, AU_TFN};
 
 use super::byte_set::DIGITS;
 use super::written::{self, Written};
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 type Forms = &'static [&'static str];
 type Check = fn(&[u8]) -> Option<Score>;
@@ -30,13 +30,14 @@ const fn rare(name: &'static str, forms: Forms, check: Check) -> Detector {
         leads: written::leads(forms),
         before: Boundary::NotNumber,
         skip: 0,
-        context: &[],
+        context: Words::NONE,
         shape: Shape::Written(Written { forms, check, is_common: false }),
     }
 }
 
 /// A number of digits whose unseparated form needs one of these words before it.
-const fn common(name: &'static str, forms: Forms, context: &'static [&'static str], check: Check) -> Detector {
+const fn common(name: &'static str, forms: Forms, words: &'static [&'static str], check: Check) -> Detector {
+    let context = Words::new(words);
     Detector { context, shape: Shape::Written(Written { forms, check, is_common: true }), ..rare(name, forms, check) }
 }
 

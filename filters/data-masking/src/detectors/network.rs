@@ -7,7 +7,7 @@ use super::byte_set::{ByteSet, DIGITS, HEX};
 use super::text::{Found, Text, Unknown};
 use super::traits::{AT, COLON, DOT, Needs};
 use super::written::{Written, leading};
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 pub(super) const IPV4: Detector = Detector {
     name: "ipv4",
@@ -17,7 +17,7 @@ pub(super) const IPV4: Detector = Detector {
     leads: leading(1, 3),
     before: Boundary::NotDotted,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(ipv4),
 };
 
@@ -29,7 +29,7 @@ pub(super) const IPV6: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotAddress,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(ipv6),
 };
 
@@ -41,7 +41,7 @@ pub(super) const MAC: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotAddress,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Written(Written {
         forms: &["HH:HH:HH:HH:HH:HH", "HH-HH-HH-HH-HH-HH", "HHHH.HHHH.HHHH"],
         check: |_| Some(Score::Shape),
@@ -58,32 +58,44 @@ pub(super) const URL_USERINFO: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::Any,
     skip: 3,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(userinfo),
 };
 
 const LONGEST_USERINFO: usize = 1024;
 
 fn ipv4(text: Text<'_>) -> Result<Option<Found>, Unknown> {
-    address::<Ipv4Addr>(text, DIGITS.or(ByteSet::of(b".")), 17)
+    address(text, DIGITS.or(ByteSet::of(b".")), b'.', 17, is::<Ipv4Addr>)
 }
 
 fn ipv6(text: Text<'_>) -> Result<Option<Found>, Unknown> {
-    let found = address::<Ipv6Addr>(text, HEX.or(ByteSet::of(b".:")), 47)?;
+    let found = address(text, HEX.or(ByteSet::of(b".:")), b':', 47, is::<Ipv6Addr>)?;
     Ok(found.filter(|found| found.len > 2))
 }
 
-/// An address that all the bytes from its alphabet make, but for a dot or colon at the end.
-fn address<T: FromStr>(text: Text<'_>, alphabet: ByteSet, limit: usize) -> Result<Option<Found>, Unknown> {
+/// An address that all the bytes from its alphabet make, but for a dot or colon at the end. None is without its mark.
+fn address(
+    text: Text<'_>,
+    alphabet: ByteSet,
+    mark: u8,
+    limit: usize,
+    is_address: fn(&[u8]) -> bool,
+) -> Result<Option<Found>, Unknown> {
     let len = text.run(0, alphabet, limit)?;
     if len == limit || !text.ends_word(len)? {
         return Ok(None);
     }
     let whole = text.known(0, len);
+    if !whole.contains(&mark) {
+        return Ok(None);
+    }
     let short = whole.strip_suffix(b".").or(whole.strip_suffix(b":")).unwrap_or(whole);
-    let is_address = |bytes: &&[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<T>().is_ok());
-    let address = [whole, short].into_iter().find(is_address);
+    let address = [whole, short].into_iter().find(|bytes| is_address(bytes));
     Ok(address.map(|address| Found::new(address.len(), Score::Shape)))
+}
+
+fn is<T: FromStr>(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<T>().is_ok())
 }
 
 /// Up to the last `@` before what ends the authority.

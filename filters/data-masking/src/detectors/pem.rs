@@ -3,7 +3,7 @@
 use super::byte_set::{ByteSet, DIGITS, UPPER};
 use super::text::{Found, Text, Unknown};
 use super::traits::{HYPHEN, Needs};
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -21,7 +21,7 @@ pub(super) const PEM_PRIVATE_KEY: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::Any,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Pem,
 };
 

@@ -1,10 +1,10 @@
 //! Telephone numbers (ITU-T E.164), international ones by their country code and national ones by context.
 
-use super::byte_set::{ByteSet, DIGITS};
+use super::byte_set::{ByteSet, DIGITS, WORD};
 use super::checksum::number_at;
 use super::text::{Found, Text, Unknown};
 use super::traits::{Needs, PLUS};
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 pub(super) const PHONE_E164: Detector = Detector {
     name: "phone_e164",
@@ -14,7 +14,7 @@ pub(super) const PHONE_E164: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::Any,
     skip: 0,
-    context: &[],
+    context: Words::NONE,
     shape: Shape::Other(international),
 };
 
@@ -26,7 +26,7 @@ pub(super) const PHONE_NATIONAL: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotDotted,
     skip: 0,
-    context: &[
+    context: Words::required(&[
         "phone",
         "telephone",
         "phone number",
@@ -51,7 +51,7 @@ pub(super) const PHONE_NATIONAL: Detector = Detector {
         "手机",
         "電話",
         "전화",
-    ],
+    ]),
     shape: Shape::Other(national),
 };
 
@@ -78,30 +78,30 @@ fn national(text: Text<'_>) -> Result<Option<Found>, Unknown> {
 fn read(text: Text<'_>, mut at: usize, most: fn(&[u8; 15]) -> usize) -> Result<Option<Number>, Unknown> {
     const BETWEEN: ByteSet = ByteSet::of(b" -./()");
     let mut number = Number { digits: [0; 15], len: 0, end: 0 };
+    let (mut len, mut between) = (0usize, 0usize);
     loop {
-        let group = text.run(at, DIGITS, 16)?;
-        let mut len = number.len;
-        for digit in text.known(at, at.saturating_add(group)) {
-            if let Some(place) = number.digits.get_mut(len) {
-                *place = *digit;
+        match text.byte(at)? {
+            Some(digit @ b'0'..=b'9') => {
+                if let Some(place) = number.digits.get_mut(len) {
+                    *place = digit;
+                }
+                (len, between) = (len.saturating_add(1), 0);
+                if len > most(&number.digits) {
+                    break;
+                }
             }
-            len = len.saturating_add(1);
-        }
-        if len > most(&number.digits) {
-            break;
-        }
-        at = at.saturating_add(group);
-        if group > 0 {
-            if !text.ends_word(at)? {
-                break;
+            Some(other) if WORD.has(other) => break,
+            other => {
+                if len > number.len {
+                    (number.len, number.end) = (len, at);
+                }
+                between = between.saturating_add(1);
+                if between > 2 || !other.is_some_and(|other| BETWEEN.has(other)) {
+                    break;
+                }
             }
-            number = Number { len, end: at, ..number };
         }
-        let between = text.run(at, BETWEEN, 3)?;
-        if between > 2 || between == 0 {
-            break;
-        }
-        at = at.saturating_add(between);
+        at = at.saturating_add(1);
     }
     Ok(Some(number).filter(|number| number.len > 0))
 }
@@ -148,10 +148,10 @@ mod tests {
             &["(415) 555-0123", "415-555-0123", "020 7946 0958", "030/23125123", "5550123", "01 99 00 12 34"],
         );
         for before in ["Phone: ", "\"mobile_number\": \"", "customerTel ", "手机号 "] {
-            assert!(PHONE_NATIONAL.has_context(before.as_bytes()), "{before}");
+            assert!(PHONE_NATIONAL.context.stand_before(before.as_bytes()), "{before}");
         }
         for before in ["order ", "hotel ", "intelligence ", "recall "] {
-            assert!(!PHONE_NATIONAL.has_context(before.as_bytes()), "{before}");
+            assert!(!PHONE_NATIONAL.context.stand_before(before.as_bytes()), "{before}");
         }
     }
 

@@ -3,10 +3,15 @@
 use super::byte_set::{ALPHANUMERIC, ByteSet, DIGITS, LOWER, UPPER, WORD};
 use super::text::{Found, Text, Unknown};
 use super::traits::Needs;
-use super::{Boundary, Detector, Score, Shape};
+use super::{Boundary, Detector, Score, Shape, Words};
 
 /// Where a token is no longer looked at as a whole.
 pub(super) const LONGEST: usize = 8 * 1024;
+
+/// What a ciphertext of the action `encrypt` begins with.
+pub(crate) const CIPHERTEXT_PREFIX: &str = "enc_";
+/// The longest of them.
+pub(crate) const LONGEST_CIPHERTEXT: usize = 4096;
 
 const BASE64URL: ByteSet = WORD.or(ByteSet::of(b"-"));
 /// What may go on behind [`LONGEST`] bytes of any token or JWT.
@@ -38,7 +43,7 @@ const fn detector(name: &'static str, starts: &'static [u8], tokens: &'static [T
         leads: u32::MAX,
         before: Boundary::NotWord,
         skip: 0,
-        context: &[],
+        context: Words::NONE,
         shape,
     }
 }
@@ -77,7 +82,13 @@ pub(super) const AWS_SECRET_KEY: Detector = Detector {
     leads: u32::MAX,
     before: Boundary::NotBase64,
     skip: 0,
-    context: &["aws secret", "aws secret key", "aws secret access key", "secret access key", "secret key"],
+    context: Words::required(&[
+        "aws secret",
+        "aws secret key",
+        "aws secret access key",
+        "secret access key",
+        "secret key",
+    ]),
     shape: Shape::Other(aws_secret_key),
 };
 
@@ -156,15 +167,15 @@ pub(super) const GOOGLE_KEY: Detector = detector(
 
 /// What the action `encrypt` makes: the key's name, and base32 of at least 16 bytes.
 pub(super) const ENCRYPTED: Detector = Detector {
-    max_len: crate::actions::LONGEST_CIPHERTEXT + 8,
+    max_len: LONGEST_CIPHERTEXT + 8,
     ..detector(
         "encrypted",
         b"e",
         &[Token {
-            prefix: crate::actions::CIPHERTEXT_PREFIX,
+            prefix: CIPHERTEXT_PREFIX,
             characters: LOWER.or(DIGITS).or(ByteSet::of(b"_")),
             shortest: 28,
-            longest: crate::actions::LONGEST_CIPHERTEXT,
+            longest: LONGEST_CIPHERTEXT,
             score: Score::Shape,
         }],
     )

@@ -135,7 +135,7 @@ impl Written {
         }
         let is_bare = self.is_common && !is_separated;
         let score = (self.check)(number.bytes());
-        Ok(score.map(|score| Found::new(at, if is_bare { Score::Bare } else { score })))
+        Ok(score.map(|score| Found::new(at, if is_bare { score.by_context() } else { score })))
     }
 }
 

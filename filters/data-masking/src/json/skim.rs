@@ -71,22 +71,27 @@ impl Json {
                     expect = Expect::Comma;
                     at = end.wrapping_add(1);
                 }
-                (b'-' | b'0'..=b'9' | b't' | b'f' | b'n', Expect::Value | Expect::ValueOrEnd) => {
+                (b'-' | b'0'..=b'9', Expect::Value | Expect::ValueOrEnd) => {
                     let rest = input.get(at..).unwrap_or_default();
-                    let len = rest.iter().take_while(|byte| token::is_of_literal(**byte)).count();
-                    let literal = rest.get(..len).unwrap_or(rest);
-                    let is_known = match literal {
-                        b"true" | b"false" | b"null" => true,
-                        number => {
-                            let is_plain = !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
-                            is_plain && token::is_number(number) && !scanner.may_find_in(number)
-                        }
-                    };
-                    if !is_known || len == rest.len() || len > longest {
+                    let len = rest.iter().take_while(|byte| matches!(byte, b'-' | b'.' | b'0'..=b'9')).count();
+                    let number = rest.get(..len).unwrap_or(rest);
+                    // One with an exponent, or whose end has not come, is left to the steps.
+                    let is_plain = rest.get(len).is_some_and(|next| !token::is_of_literal(*next));
+                    if !is_plain || len > longest || !token::is_number(number) || scanner.may_find_in(number) {
                         break;
                     }
                     expect = Expect::Comma;
                     at = at.wrapping_add(len);
+                }
+                (b't' | b'f' | b'n', Expect::Value | Expect::ValueOrEnd) => {
+                    let rest = input.get(at..).unwrap_or_default();
+                    let literals: [&[u8]; 3] = [b"true", b"false", b"null"];
+                    let Some(literal) = literals.into_iter().find(|literal| rest.starts_with(literal)) else { break };
+                    if rest.get(literal.len()).is_none_or(|next| token::is_of_literal(*next)) {
+                        break;
+                    }
+                    expect = Expect::Comma;
+                    at = at.wrapping_add(literal.len());
                 }
                 (b'{' | b'[', Expect::Value | Expect::ValueOrEnd) if self.frames.len() < DEEPEST => {
                     is_object = *byte == b'{';

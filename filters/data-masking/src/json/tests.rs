@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::actions::{Action, Mask};
 use crate::fake::{OPTIONS, cuts, in_pieces, policy};
-use crate::masking::{Options, Policy, Tally};
+use crate::masking::{Numbers, Options, Policy, Tally};
 use crate::path::Path;
 use crate::splice::Splice;
 

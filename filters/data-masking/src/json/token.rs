@@ -68,6 +68,9 @@ pub(super) fn is_number(text: &[u8]) -> bool {
         return false;
     }
     let mut rest = text.get(integer..).unwrap_or_default();
+    if rest.is_empty() {
+        return true;
+    }
     if let Some(fraction) = rest.strip_prefix(b".") {
         let len = digits(fraction);
         if len == 0 {
@@ -95,14 +98,19 @@ pub(super) fn whole_number(text: &[u8]) -> Option<Vec<u8>> {
     let is_negative = mantissa.first() == Some(&b'-');
     let point = mantissa.iter().position(|byte| *byte == b'.').unwrap_or(mantissa.len());
     let before = point.saturating_sub(usize::from(is_negative));
-    let digits: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
     let len = before.checked_add_signed(exponent.into()).filter(|len| (1..=LONGEST).contains(len))?;
-    let (whole, fraction) = digits.split_at(len.min(digits.len()));
-    let is_whole = fraction.iter().all(|digit| *digit == b'0');
-    let zeros = std::iter::repeat_n(&b'0', len.saturating_sub(whole.len()));
-    let sign = is_negative.then_some(&b'-');
-    let mut number = sign.into_iter().chain(whole.iter().chain(zeros).skip_while(|digit| **digit == b'0')).copied();
-    is_whole.then(|| number.by_ref().collect())
+    let mut number = mantissa.to_vec();
+    number.retain(u8::is_ascii_digit);
+    if number.iter().skip(len).any(|digit| *digit != b'0') {
+        return None;
+    }
+    number.resize(len, b'0');
+    let zeros = number.iter().take_while(|digit| **digit == b'0').count();
+    number.drain(..zeros);
+    if is_negative {
+        number.insert(0, b'-');
+    }
+    Some(number)
 }
 
 #[cfg(test)]

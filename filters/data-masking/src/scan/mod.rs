@@ -8,8 +8,8 @@ mod cluster;
 mod pass;
 mod pattern;
 
-use crate::detectors::Detector;
 use crate::detectors::traits::{AT, Needs, Traits, longest_number};
+use crate::detectors::{Detector, REACH};
 use pass::{Pass, Stop};
 pub use pattern::Pattern;
 
@@ -41,8 +41,8 @@ pub struct Scanner {
     least: Vec<Needs>,
 }
 
-/// How far before a match its context words may stand.
-const LOOK_BACK: usize = 50;
+/// How far before a match its context words may stand, and the byte before that.
+const LOOK_BACK: usize = REACH + 1;
 
 /// What is known of a text that comes in pieces.
 #[derive(Clone, Debug, Default)]

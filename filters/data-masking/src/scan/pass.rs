@@ -1,9 +1,11 @@
 //! One pass over one piece of a text.
 
+use std::borrow::Cow;
+
 use super::cluster::{Candidate, Cluster};
 use super::pattern::{At, Upcoming};
 use super::{Finding, LOOK_BACK, Quiet, Scanner, Sought, What, bit, look_up};
-use crate::detectors::{Score, Step};
+use crate::detectors::{Detector, Score, Seen, Step};
 
 /// How much of the end of a long match may be the beginning of another of the same detector.
 const LONGEST_START: usize = 32;
@@ -28,6 +30,14 @@ pub(super) struct Pass<'a> {
     next_pattern: usize,
     quiet: Vec<Quiet>,
     address: Address,
+    contexts: Vec<Context>,
+}
+
+/// Where the words of a detector stand.
+struct Context {
+    index: usize,
+    is_in_key: bool,
+    seen: Seen,
 }
 
 /// Where the next stretch without blanks begins that holds an `@`, and where that is.
@@ -68,25 +78,38 @@ impl<'a> Pass<'a> {
     ) -> Self {
         let patterns = scanner.patterns().map(Upcoming::new).collect();
         let address = Address::default();
-        Self { scanner, before, key, text, at_end, active, patterns, next_pattern: usize::MAX, quiet, address }
+        let contexts = Vec::new();
+        Self {
+            scanner,
+            before,
+            key,
+            text,
+            at_end,
+            active,
+            patterns,
+            next_pattern: usize::MAX,
+            quiet,
+            address,
+            contexts,
+        }
     }
 
     /// `is_behind_rest` says that a long secret ends at `from`: what is put in its place is no part of what follows.
     pub(super) fn run(&mut self, from: usize, debt: usize, is_behind_rest: bool, findings: &mut Vec<Finding>) -> Stop {
         self.seek_patterns(from);
         let mut cluster = (debt > 0).then(|| Cluster::owed(from, from.saturating_add(debt)));
-        let Scanner { starts, after, .. } = self.scanner;
+        let Self { text, active, scanner: Scanner { starts, after, .. }, .. } = *self;
         let (mut allowed, mut is_escape) = match (self.byte_before(from, 2), self.byte_before(from, 1)) {
-            _ if is_behind_rest => (self.active, false),
-            (Some(b'\\'), Some(byte)) if is_escaped(byte) => (self.active, false),
-            (_, Some(byte)) => (look_up(after, byte) & self.active, byte == b'\\'),
-            (_, None) => (self.active, false),
+            _ if is_behind_rest => (active, false),
+            (Some(b'\\'), Some(byte)) if is_escaped(byte) => (active, false),
+            (_, Some(byte)) => (look_up(after, byte) & active, byte == b'\\'),
+            (_, None) => (active, false),
         };
         let mut place = from;
-        while let Some(byte) = self.text.get(place) {
+        while let Some(byte) = text.get(place) {
             let bits = look_up(starts, *byte) & allowed;
             // An escape that is written out ends a word: its letter is none of what follows.
-            allowed = if is_escape && is_escaped(*byte) { self.active } else { look_up(after, *byte) & self.active };
+            allowed = if is_escape && is_escaped(*byte) { active } else { look_up(after, *byte) & active };
             is_escape = *byte == b'\\';
             if bits == 0 && place < self.next_pattern {
                 place = place.wrapping_add(1);
@@ -98,7 +121,7 @@ impl<'a> Pass<'a> {
                 Look::Candidate(candidate) => Cluster::add(&mut cluster, candidate),
                 Look::Open => return self.hold(cluster, place, findings),
                 Look::Begun(index, len) => {
-                    let end = place.saturating_add(len).min(self.text.len());
+                    let end = place.saturating_add(len).min(text.len());
                     let owed = self.end_over(place, cluster.as_ref()).saturating_sub(end);
                     if let Some(cut) = cluster {
                         cut.cut(place, findings);
@@ -109,7 +132,7 @@ impl<'a> Pass<'a> {
             }
             place = place.wrapping_add(1);
         }
-        let len = self.text.len();
+        let len = text.len();
         Cluster::settle_before(&mut cluster, len, findings);
         match cluster {
             Some(whole) if self.at_end => {
@@ -158,6 +181,9 @@ impl<'a> Pass<'a> {
             if is_behind_dot && !detector.before.permits_behind(&self.near(place)) {
                 continue;
             }
+            if detector.context.are_required && !self.has_context(index, detector, place) {
+                continue;
+            }
             let is_long = detector.max_len > SHORT;
             if is_long && place.saturating_add(LONGEST_START) < self.quiet_upto(index) {
                 continue;
@@ -172,10 +198,7 @@ impl<'a> Pass<'a> {
                 Step::Begun { len } if self.is_aside(index) => (len, Score::Validated),
                 Step::Begun { len } => return Look::Begun(index, len.max(1)),
             };
-            let has_context = || detector.has_context(&self.near(place)) || detector.has_context(self.key);
-            if score == Score::Bare && !has_context() {
-                continue;
-            }
+            let Some(score) = score.behind(|| self.has_context(index, detector, place)) else { continue };
             let end = place.saturating_add(len).min(self.text.len());
             let start = place.saturating_add(detector.skip).min(end);
             if is_long {
@@ -187,6 +210,19 @@ impl<'a> Pass<'a> {
             return Look::Open;
         }
         best.map_or(Look::Nothing, Look::Candidate)
+    }
+
+    /// Whether a word of a detector stands right before `place`, or in the name of the value.
+    fn has_context(&mut self, index: usize, detector: &Detector, place: usize) -> bool {
+        let near = self.near(place);
+        let start = self.before.len().saturating_add(place).saturating_sub(near.len());
+        let at = self.contexts.iter().position(|context| context.index == index).unwrap_or(self.contexts.len());
+        if at == self.contexts.len() {
+            let is_in_key = detector.context.stand_before(self.key);
+            self.contexts.push(Context { index, is_in_key, seen: Seen::default() });
+        }
+        let Some(context) = self.contexts.get_mut(at) else { return false };
+        context.is_in_key || context.seen.is_near(&detector.context, &near, start)
     }
 
     /// With how many digits the text begins, as a bit; `None` where that is not known yet.
@@ -297,14 +333,12 @@ impl<'a> Pass<'a> {
     }
 
     /// What stands right before `place`.
-    fn near(&self, place: usize) -> Vec<u8> {
-        let mut near = Vec::with_capacity(LOOK_BACK);
-        if let Some(missing) = LOOK_BACK.checked_sub(place) {
-            let skipped = self.before.len().saturating_sub(missing);
-            near.extend_from_slice(self.before.get(skipped..).unwrap_or_default());
+    fn near(&self, place: usize) -> Cow<'a, [u8]> {
+        let near = self.text.get(place.saturating_sub(LOOK_BACK)..place).unwrap_or_default();
+        match self.before.get(self.before.len().saturating_sub(LOOK_BACK.saturating_sub(place))..) {
+            None | Some([]) => Cow::Borrowed(near),
+            Some(before) => Cow::Owned([before, near].concat()),
         }
-        near.extend_from_slice(self.text.get(place.saturating_sub(LOOK_BACK)..place).unwrap_or_default());
-        near
     }
 }
 

@@ -184,6 +184,16 @@ fn of_matches_that_overlap_the_longest_counts_and_the_rest_is_no_less_masked() {
 }
 
 #[test]
+fn of_matches_that_are_as_long_the_one_that_check_digits_confirm_counts() {
+    let scanner = Scanner::new(["cn_mobile", "tr_id", "de_tax_id"].map(|name| (built_in(name), false)).into());
+    assert_eq!(whole(&scanner, "17291716060"), "[0:17291716060]");
+    assert_eq!(whole(&scanner, "tc kimlik 17291716060"), "tc kimlik [1:17291716060]");
+    assert_eq!(scanned(&scanner, "tckn", &[b"17291716060"]), "[1:17291716060]");
+    let scanner = Scanner::new(["cn_mobile", "phone_national"].map(|name| (built_in(name), false)).into());
+    assert_eq!(whole(&scanner, "mobile 17291716060"), "mobile [0:17291716060]");
+}
+
+#[test]
 fn matches_that_overlap_without_end_are_masked_to_the_last_byte_in_every_chunking() {
     let scanner = Scanner::new(vec![(pattern("xyxy"), false), (pattern("yxyx"), false)]);
     let text = "xy".repeat(10_000);

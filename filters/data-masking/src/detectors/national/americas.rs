@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn social_insurance_numbers_are_found() {
         assert_finds("ca_sin", Score::Validated, &["123-456-782", "130 692 544"]);
-        assert_finds("ca_sin", Score::Bare, &["130692544"]);
+        assert_finds("ca_sin", Score::Common, &["130692544"]);
         assert_finds_nothing("ca_sin", &["123-456-789", "046 454 286", "800-000-002", "123-456 782", "123-4567-82"]);
     }
 
@@ -107,13 +107,13 @@ mod tests {
     #[test]
     fn brazilian_numbers_are_found() {
         assert_finds("br_cpf", Score::Validated, &["390.533.447-05"]);
-        assert_finds("br_cpf", Score::Bare, &["39053344705"]);
+        assert_finds("br_cpf", Score::Common, &["39053344705"]);
         assert_finds_nothing(
             "br_cpf",
             &["231.002.999-00", "111.111.111-11", "390.533.447.05", "390 533 447 05", "390.533.447-056"],
         );
         assert_finds("br_cnpj", Score::Validated, &["16.727.230/0001-97", "12.ABC.345/01DE-35"]);
-        assert_finds("br_cnpj", Score::Bare, &["16727230000197", "12ABC34501DE35"]);
+        assert_finds("br_cnpj", Score::Common, &["16727230000197", "12ABC34501DE35"]);
         assert_finds_nothing(
             "br_cnpj",
             &["16.727.230.0001-98", "16.727.230/0001-98", "00.000.000/0000-00", "16.727.230/0001-9"],

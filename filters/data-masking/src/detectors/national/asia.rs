@@ -2,7 +2,7 @@
 
 use super::super::byte_set::{ByteSet, DIGITS, UPPER};
 use super::super::checksum::{is_date, iso_7064_mod_11_2, number_at, value, verhoeff, weighted};
-use super::super::{Boundary, Detector, Score};
+use super::super::{Boundary, Detector, Score, Words};
 use super::{common, rare, validated};
 
 /// China's resident identity card (GB 11643-1999): province, date of birth, ISO 7064.
@@ -50,7 +50,14 @@ pub(in super::super) const IN_PAN: Detector = Detector {
 /// Korea's resident registration number: date of birth, century and sex, and a check digit, which numbers that were given
 /// since October 2020 do not have: those count by context (Wikipedia, "Resident registration number").
 pub(in super::super) const KR_RRN: Detector = Detector {
-    context: &["rrn", "resident registration", "resident registration number", "jumin", "주민등록번호", "주민번호"],
+    context: Words::new(&[
+        "rrn",
+        "resident registration",
+        "resident registration number",
+        "jumin",
+        "주민등록번호",
+        "주민번호",
+    ]),
     ..rare("kr_rrn", &["999999-9999999", "9999999999999"], |digits| {
         let century = match number_at(digits, 6, 7) {
             1 | 2 | 5 | 6 => 1900,
@@ -152,7 +159,7 @@ mod tests {
     #[test]
     fn indian_numbers_are_found() {
         assert_finds("in_aadhaar", Score::Validated, &["2341 2341 2346", "2341-2341-2346"]);
-        assert_finds("in_aadhaar", Score::Bare, &["234123412346"]);
+        assert_finds("in_aadhaar", Score::Common, &["234123412346"]);
         assert_finds_nothing(
             "in_aadhaar",
             &["2341 2341 2347", "2000 0990 0002", "1341 2341 2345", "2341-2341 2346", "2222 2222 2222"],
@@ -170,7 +177,7 @@ mod tests {
         assert_finds("kr_rrn", Score::Validated, &["971013-9019902", "9710139019902"]);
         assert_finds("kr_rrn", Score::Bare, &["971013-9019903", "201101-3456789"]);
         assert_finds_nothing("kr_rrn", &["971313-9019902", "970230-1019902", "971013 9019902", "971013-901990"]);
-        assert!(KR_RRN.has_context("주민등록번호: ".as_bytes()));
+        assert!(KR_RRN.context.stand_before("주민등록번호: ".as_bytes()));
     }
 
     /// Samples that implementations of all five series agree on.
@@ -190,7 +197,7 @@ mod tests {
     /// python-stdnum, `tr.tckimlik`; Wikipedia, "Turkish Identification Number".
     #[test]
     fn turkish_numbers_are_found() {
-        assert_finds("tr_id", Score::Bare, &["17291716060", "10000000146"]);
+        assert_finds("tr_id", Score::Common, &["17291716060", "10000000146"]);
         assert_finds_nothing("tr_id", &["17291716050", "17291716092", "07291716092", "172917160600"]);
     }
 }

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn nhs_numbers_are_found() {
         assert_finds("uk_nhs", Score::Validated, &["943 476 5870", "943-476-5870"]);
-        assert_finds("uk_nhs", Score::Bare, &["9434765870"]);
+        assert_finds("uk_nhs", Score::Common, &["9434765870"]);
         assert_finds_nothing("uk_nhs", &["943 476 5871", "943-476 5870", "943 4765 870", "(943) 476 5870"]);
     }
 
@@ -147,7 +147,7 @@ mod tests {
     /// Wikipedia, "PESEL"; python-stdnum, `pl.pesel`.
     #[test]
     fn pesels_are_found() {
-        assert_finds("pl_pesel", Score::Bare, &["44051401359", "02070803628"]);
+        assert_finds("pl_pesel", Score::Common, &["44051401359", "02070803628"]);
         assert_finds_nothing("pl_pesel", &["44051401358", "44131401352", "44023001359", "4405140135", "440514013590"]);
     }
 

@@ -32,10 +32,10 @@ mod tests {
     #[test]
     fn australian_numbers_are_found() {
         assert_finds("au_tfn", Score::Validated, &["123 456 782", "123-456-782"]);
-        assert_finds("au_tfn", Score::Bare, &["123456782"]);
+        assert_finds("au_tfn", Score::Common, &["123456782"]);
         assert_finds_nothing("au_tfn", &["999 999 999", "123 456-782", "000 000 000", "1234 567 82"]);
         assert_finds("au_abn", Score::Validated, &["83 914 571 673", "51-824-753-556"]);
-        assert_finds("au_abn", Score::Bare, &["83914571673"]);
+        assert_finds("au_abn", Score::Common, &["83914571673"]);
         assert_finds_nothing("au_abn", &["99 999 999 999", "83 914 571 674", "03 914 571 673", "83 914-571 673"]);
     }
 }

@@ -73,6 +73,8 @@ const PIECES: &[&[u8]] = &[
     b"aA1/",
     b"the ",
     b"ssn ",
+    b"tel",
+    b"tel (",
     b"\xc3\xa4",
     b"\xff",
 ];
