@@ -47,15 +47,16 @@ impl HeaderMap {
         Self { pairs: encode(lines.iter().copied()), count: lines.len() }
     }
 
-    /// Adds a line, in place: a map that several filters write to is not built anew for each line.
+    /// Adds a line.
     pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
         if self.pairs.is_empty() {
             *self = Self::from_lines([(name, value)]);
             return;
         }
-        let end_of_lengths = self.pairs.len().saturating_sub(self.parts().1.len());
-        self.pairs.splice(end_of_lengths..end_of_lengths, length_bytes(name.as_bytes(), value));
-        self.pairs.extend([name.as_bytes(), b"\0", value, b"\0"].concat());
+        let data = self.parts().1;
+        let lengths = self.pairs.get(..self.pairs.len().saturating_sub(data.len())).unwrap_or_default();
+        let length = length_bytes(name.as_bytes(), value);
+        self.pairs = [lengths, &length, data, name.as_bytes(), b"\0", value, b"\0"].concat();
         self.count_is(self.count.saturating_add(1));
     }
 

@@ -9,27 +9,27 @@ use crate::runtime::stream::Stream;
 use crate::runtime::tasks::Tasks;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// The passages of one exchange.
-struct Passages {
+pub(super) struct Passages {
     /// The root context's id.
-    root: u32,
-    request: Passage,
-    response: Passage,
+    pub(super) root: u32,
+    request: RefCell<Passage>,
+    response: RefCell<Passage>,
 }
 
 /// A message that a part lets go outside of the message's own callback.
 pub(super) struct Continued {
     pub(super) id: u32,
     pub(super) direction: Direction,
-    part: usize,
 }
 
 thread_local! {
     /// How many parts there are. Nothing sets it in a module of one filter, so that the linker takes it for the constant
     /// that it is there, and leaves out all of this.
     static PARTS: Cell<usize> = const { Cell::new(0) };
-    static PASSAGES: RefCell<Tasks<Passages>> = const { RefCell::new(Tasks::new()) };
+    static PASSAGES: RefCell<Tasks<Rc<Passages>>> = const { RefCell::new(Tasks::new()) };
     static CONTINUED: RefCell<VecDeque<Continued>> = const { RefCell::new(VecDeque::new()) };
 }
 
@@ -43,21 +43,25 @@ pub(crate) fn is_fused() -> bool {
 /// Lets a held message go on to the next part. Returns whether there are parts.
 pub(crate) fn continues(stream: &Stream, direction: Direction) -> bool {
     if is_fused() {
-        let continued = Continued { id: stream.id, direction, part: stream.root.part.into() };
-        CONTINUED.with_borrow_mut(|line| line.push_back(continued));
+        // At once, since more of it may come before it is passed on.
+        if let Some(passages) = find(stream.id) {
+            passages.told(direction, stream.root.part.into(), false);
+        }
+        CONTINUED.with_borrow_mut(|line| line.push_back(Continued { id: stream.id, direction }));
     }
     is_fused()
 }
 
 /// The client of a stream was answered: nothing of its request goes on to other parts, nor of a response that has begun.
 pub(crate) fn answered(id: u32) {
-    if is_fused() {
-        with(id, |passages| {
-            passages.request.block();
-            if passages.response.has_started() {
-                passages.response.block();
-            }
-        });
+    if is_fused()
+        && let Some(passages) = find(id)
+    {
+        passages.request.borrow_mut().block();
+        let mut response = passages.response.borrow_mut();
+        if response.has_started() {
+            response.block();
+        }
     }
 }
 
@@ -68,14 +72,16 @@ pub(crate) fn extent(stream: &Stream, direction: Direction, buffered: usize) -> 
         return own;
     }
     let place = place(direction, stream.root.part.into());
-    with(stream.id, |passages| passages.of(direction).extent(place)).unwrap_or(own)
+    find(stream.id).map_or(own, |passages| passages.of(direction).borrow().extent(place))
 }
 
 /// A filter has put `to` bytes in the place of `from` bytes of a body.
 pub(crate) fn resized(stream: &Stream, direction: Direction, from: usize, to: usize) {
-    if is_fused() {
+    if is_fused()
+        && let Some(passages) = find(stream.id)
+    {
         let place = place(direction, stream.root.part.into());
-        with(stream.id, |passages| passages.of(direction).resized(place, from, to));
+        passages.of(direction).borrow_mut().resized(place, from, to);
     }
 }
 
@@ -87,45 +93,26 @@ pub(super) fn fuse(parts: usize) {
 }
 
 /// A stream of this root context has begun.
-pub(super) fn begin(id: u32, root: u32) {
-    let parts = PARTS.get();
-    let passages = Passages { root, request: Passage::new(parts), response: Passage::new(parts) };
-    PASSAGES.with_borrow_mut(|all| all.put(id, passages));
+pub(super) fn begin(id: u32, root: u32) -> Rc<Passages> {
+    let passage = || RefCell::new(Passage::new(PARTS.get()));
+    let passages = Rc::new(Passages { root, request: passage(), response: passage() });
+    PASSAGES.with_borrow_mut(|all| all.put(id, passages.clone()));
+    passages
 }
 
-/// A part of a message has come. Returns whether its stream is known.
-pub(super) fn came(id: u32, direction: Direction, event: Event) -> bool {
-    let came = with(id, |passages| {
-        passages.of(direction).came(event);
-        if direction == Direction::Response {
-            passages.request.block_unseen();
-        }
-    });
-    came.is_some()
+/// The passages of a stream, unless it is over or no part has anything to do with it any more.
+pub(super) fn find(id: u32) -> Option<Rc<Passages>> {
+    PASSAGES.with_borrow_mut(|all| all.get_mut(id).cloned())
 }
 
-/// The root context of a stream, and which part is to be told what of a message.
-pub(super) fn next(id: u32, direction: Direction) -> Option<(u32, usize, Event)> {
-    with(id, |passages| {
-        let (place, event) = passages.of(direction).next()?;
-        Some((passages.root, self::place(direction, place), event))
-    })?
-}
-
-/// What a part has answered.
-pub(super) fn told(id: u32, direction: Direction, part: usize, holds: bool) {
-    let place = place(direction, part);
-    with(id, |passages| match holds {
-        true => passages.of(direction).hold(place),
-        false => passages.of(direction).let_go(place),
-    });
+/// The stream is over, or no part has anything to do with it any more.
+pub(super) fn end(id: u32) {
+    PASSAGES.with_borrow_mut(|all| all.take(id));
 }
 
 /// The next message that a part lets go outside of the message's own callback. It was not passed on yet.
 pub(super) fn next_continued() -> Option<Continued> {
-    let continued = CONTINUED.with_borrow_mut(VecDeque::pop_front)?;
-    told(continued.id, continued.direction, continued.part, false);
-    Some(continued)
+    CONTINUED.with_borrow_mut(VecDeque::pop_front)
 }
 
 /// How a message's own callback is to be answered.
@@ -133,41 +120,7 @@ pub(super) enum Answer {
     Continue,
     Pause,
     /// Pause now, and continue in the next tick.
-    PauseForATick {
-        root: u32,
-    },
-}
-
-pub(super) fn answer(id: u32, direction: Direction) -> Answer {
-    let answer = with(id, |passages| {
-        let root = passages.root;
-        let passage = passages.of(direction);
-        if passage.is_held() {
-            passage.pause();
-            return Answer::Pause;
-        }
-        if passage.must_go_later() {
-            passage.pause();
-            return Answer::PauseForATick { root };
-        }
-        passage.go();
-        Answer::Continue
-    });
-    answer.unwrap_or(Answer::Continue)
-}
-
-/// The root context of a stream of which the host is to continue a message now, outside of the message's own callback.
-pub(super) fn goes(id: u32, direction: Direction) -> Option<u32> {
-    with(id, |passages| {
-        let passage = passages.of(direction);
-        let goes = !passage.is_held() && passage.go();
-        goes.then_some(passages.root)
-    })?
-}
-
-/// The stream is over.
-pub(super) fn end(id: u32) {
-    PASSAGES.with_borrow_mut(|all| all.take(id));
+    PauseForATick,
 }
 
 /// The place of a part on the way of a message, and the other way round: a response meets the parts in reverse.
@@ -178,17 +131,62 @@ fn place(direction: Direction, part: usize) -> Place {
     }
 }
 
-fn with<T>(id: u32, work: impl FnOnce(&mut Passages) -> T) -> Option<T> {
-    PASSAGES.with_borrow_mut(|all| all.get_mut(id).map(work))
-}
-
 // === impl Passages ===
 
 impl Passages {
-    fn of(&mut self, direction: Direction) -> &mut Passage {
+    /// A part of a message has come.
+    pub(super) fn came(&self, direction: Direction, event: Event) {
+        self.of(direction).borrow_mut().came(event);
+        if direction == Direction::Response {
+            self.request.borrow_mut().block_unseen();
+        }
+    }
+
+    /// Which part is to be told what of a message.
+    pub(super) fn next(&self, direction: Direction) -> Option<(usize, Event)> {
+        let (place, event) = self.of(direction).borrow_mut().next()?;
+        Some((self::place(direction, place), event))
+    }
+
+    /// What a part has answered.
+    pub(super) fn told(&self, direction: Direction, part: usize, holds: bool) {
+        let place = place(direction, part);
+        let mut passage = self.of(direction).borrow_mut();
+        match holds {
+            true => passage.hold(place),
+            false => passage.let_go(place),
+        }
+    }
+
+    /// What follows for the message's own callback.
+    pub(super) fn answer(&self, direction: Direction) -> Answer {
+        let mut passage = self.of(direction).borrow_mut();
+        if passage.is_held() {
+            passage.pause();
+            return Answer::Pause;
+        }
+        if passage.must_go_later() {
+            passage.pause();
+            return Answer::PauseForATick;
+        }
+        passage.go();
+        Answer::Continue
+    }
+
+    /// Whether the host is to continue a message now, outside of the message's own callback.
+    pub(super) fn resume(&self, direction: Direction) -> bool {
+        self.of(direction).borrow_mut().resume()
+    }
+
+    /// Whether the host holds neither message.
+    pub(super) fn are_free(&self) -> bool {
+        !self.request.borrow().is_paused() && !self.response.borrow().is_paused()
+    }
+
+    fn of(&self, direction: Direction) -> &RefCell<Passage> {
         match direction {
-            Direction::Request => &mut self.request,
-            Direction::Response => &mut self.response,
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
         }
     }
 }

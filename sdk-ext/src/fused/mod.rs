@@ -22,7 +22,7 @@ use crate::runtime::ready;
 use crate::runtime::refusal::{failure, send};
 use crate::runtime::root::RootState;
 use crate::runtime::{CONTINUE, PAUSE};
-use chain::Answer;
+use chain::{Answer, Passages};
 use passage::Event;
 use std::cell::{Cell, RefCell};
 use std::iter;
@@ -158,9 +158,9 @@ impl<P: Parts> Fusion<P> {
         root.tick(|| {
             self.parts.wake_woken();
             for id in iter::from_fn(|| ready::next_other_than(Self::own(), 0)) {
-                if abi::set_effective_context(id).is_ok() {
-                    self.go(id, Direction::Request);
-                    self.go(id, Direction::Response);
+                if let Some(passages) = chain::find(id).filter(|_| abi::set_effective_context(id).is_ok()) {
+                    self.go(&passages, Direction::Request);
+                    self.go(&passages, Direction::Response);
                 }
             }
             self.pass_continued(None);
@@ -170,55 +170,64 @@ impl<P: Parts> Fusion<P> {
     /// A part of a message has come: passes it through the parts as far as they let it.
     fn came(&self, id: u32, direction: Direction, event: Event) -> u32 {
         Self::begin();
-        if !chain::came(id, direction, event) {
-            let (created, root) = self.created.get();
-            chain::begin(id, if created == id { root } else { 0 });
-            chain::came(id, direction, event);
-        }
-        self.pass(id, direction);
+        let passages = match chain::find(id) {
+            Some(passages) => passages,
+            None if matches!((direction, event), (Direction::Request, Event::Headers { .. })) => {
+                let (created, root) = self.created.get();
+                chain::begin(id, if created == id { root } else { 0 })
+            }
+            // No part has anything to do with this exchange any more, or has seen its request.
+            None => return CONTINUE,
+        };
+        passages.came(direction, event);
+        self.pass(id, &passages, direction);
         self.pass_continued(Some((id, direction)));
-        let answer = match chain::answer(id, direction) {
+        let answer = match passages.answer(direction) {
             Answer::Continue => CONTINUE,
             Answer::Pause => PAUSE,
-            Answer::PauseForATick { root } => {
-                self.go_later(id, root);
+            Answer::PauseForATick => {
+                self.go_later(id, passages.root);
                 PAUSE
             }
         };
-        if !Self::is_told_of_ends() {
+        if !Self::is_told_of_ends() || (passages.are_free() && !self.parts.work_on(id)) {
             chain::end(id);
         }
         answer
     }
 
     /// Tells the parts what they can be told of a message.
-    fn pass(&self, id: u32, direction: Direction) {
-        while let Some((root, part, event)) = chain::next(id, direction) {
-            let answer = self.parts.tell(part, (id, root), direction, event);
-            chain::told(id, direction, part, answer == PAUSE);
+    fn pass(&self, id: u32, passages: &Passages, direction: Direction) {
+        while let Some((part, event)) = passages.next(direction) {
+            let answer = self.parts.tell(part, (id, passages.root), direction, event);
+            passages.told(direction, part, answer == PAUSE);
         }
     }
 
     /// Passes on what parts let go outside of a message's own callback, of which `own` is running.
     fn pass_continued(&self, own: Option<(u32, Direction)>) {
-        while let Some(continued) = chain::next_continued() {
-            let chain::Continued { id, direction, .. } = continued;
+        let mut effective = own.map(|(id, _)| id);
+        while let Some(chain::Continued { id, direction }) = chain::next_continued() {
             // A context that is gone takes its messages along.
-            if abi::set_effective_context(id).is_err() {
-                continue;
-            }
-            self.pass(id, direction);
+            let passages = chain::find(id).filter(|_| abi::set_effective_context(id).is_ok());
+            let Some(passages) = passages else { continue };
+            effective = Some(id);
+            self.pass(id, &passages, direction);
             if own != Some((id, direction)) {
-                self.go(id, direction);
+                self.go(&passages, direction);
             }
+        }
+        if let Some((id, _)) = own.filter(|(id, _)| effective != Some(*id)) {
+            // Where even this is refused, the calls that follow are refused as well, and say so.
+            let _ = abi::set_effective_context(id);
         }
     }
 
-    /// Has the host continue a message that it holds, where no part does.
-    fn go(&self, id: u32, direction: Direction) {
-        if let Some(root) = chain::goes(id, direction)
+    /// Has the host continue a message of the effective stream that it holds, where no part does.
+    fn go(&self, passages: &Passages, direction: Direction) {
+        if passages.resume(direction)
             && let Err(error) = abi::continue_stream(direction as u32)
-            && let Some(root) = self.root(root)
+            && let Some(root) = self.root(passages.root)
         {
             root.report(&error);
         }

@@ -37,6 +37,9 @@ pub trait Parts: Sized {
     fn grpc_receive(&self, root: u32, token: u32, size: usize);
     fn grpc_close(&self, root: u32, token: u32, code: u32);
 
+    /// Whether a part has not finished with a stream.
+    fn work_on(&self, id: u32) -> bool;
+
     /// Ends what belongs to a context, which is the effective one.
     fn forget(&self, id: u32);
 
@@ -122,6 +125,10 @@ impl<F: Filter, Rest: Parts> Parts for Link<F, Rest> {
         self.rest.grpc_close(root, token, code);
     }
 
+    fn work_on(&self, id: u32) -> bool {
+        self.runtime.works_on(id) || self.rest.work_on(id)
+    }
+
     fn forget(&self, id: u32) {
         self.runtime.forget(id);
         self.rest.forget(id);
@@ -157,6 +164,10 @@ impl Parts for End {
     fn http_call_response(&self, _: u32, _: u32, _: usize, _: usize) {}
     fn grpc_receive(&self, _: u32, _: u32, _: usize) {}
     fn grpc_close(&self, _: u32, _: u32, _: u32) {}
+    fn work_on(&self, _: u32) -> bool {
+        false
+    }
+
     fn forget(&self, _: u32) {}
     fn wake_woken(&self) {}
 }

@@ -42,6 +42,8 @@ pub(crate) struct Extent {
 struct Share {
     /// Bytes in the host's buffer.
     size: usize,
+    /// So many of them, the first ones, it was told of and has not let go.
+    told: usize,
     /// Some of them, or the end of the body, it was not told of.
     fresh: bool,
     /// Its last answer was Pause, and it did not continue since.
@@ -58,6 +60,8 @@ struct Reach {
 }
 
 pub(super) struct Passage {
+    parts: usize,
+    /// Of each part; none before the message has begun.
     shares: Vec<Share>,
     /// Bytes at the front of the host's buffer that all parts have let go.
     gone: usize,
@@ -81,7 +85,8 @@ pub(super) struct Passage {
 impl Passage {
     pub(super) fn new(parts: usize) -> Self {
         Self {
-            shares: vec![Share::default(); parts],
+            parts,
+            shares: Vec::new(),
             gone: 0,
             headers: Reach::default(),
             end: Reach::default(),
@@ -104,6 +109,7 @@ impl Passage {
             Event::Headers { end } => {
                 self.started = true;
                 self.ends_with_headers = end;
+                self.shares.resize(self.parts, Share::default());
             }
             Event::Body { size, end } => {
                 let new = size.saturating_sub(self.buffered());
@@ -124,7 +130,7 @@ impl Passage {
 
     /// The host answers the client itself, unless all parts have let the headers go.
     pub(super) fn block_unseen(&mut self) {
-        self.blocked |= self.headers.gone < self.shares.len();
+        self.blocked |= self.headers.gone < self.parts;
     }
 
     // === what the parts are told and answer ===
@@ -134,7 +140,7 @@ impl Passage {
         if self.blocked {
             return None;
         }
-        if self.started && self.headers.told == self.headers.gone && self.headers.told < self.shares.len() {
+        if self.started && self.headers.told == self.headers.gone && self.headers.told < self.parts {
             let place = self.headers.told;
             self.headers.told = place.saturating_add(1);
             return Some((place, Event::Headers { end: self.ends_with_headers }));
@@ -142,6 +148,7 @@ impl Passage {
         let reached = self.shares.iter_mut().take(self.headers.told);
         if let Some((place, share)) = reached.enumerate().find(|(_, share)| share.fresh) {
             share.fresh = false;
+            share.told = share.size;
             let size = share.size;
             let end = self.ended && self.end.gone >= place;
             if end {
@@ -171,10 +178,9 @@ impl Passage {
         self.trailers.let_go(place);
         let Some(share) = self.shares.get_mut(place) else { return };
         share.held = false;
-        if share.fresh {
-            return;
-        }
-        let size = std::mem::take(&mut share.size);
+        // What has come meanwhile, it will be told of.
+        let size = std::mem::take(&mut share.told);
+        share.size = share.size.saturating_sub(size);
         let has_ended = self.end.let_go(place);
         match self.shares.get_mut(behind) {
             Some(next) => {
@@ -201,7 +207,8 @@ impl Passage {
     /// A part has put other bytes, so many more or fewer, in the place of some of its share.
     pub(super) fn resized(&mut self, place: Place, from: usize, to: usize) {
         if let Some(share) = self.shares.get_mut(place) {
-            share.size = share.size.saturating_sub(from).saturating_add(to);
+            let resized = |size: usize| size.saturating_sub(from).saturating_add(to);
+            (share.size, share.told) = (resized(share.size), resized(share.told));
         }
     }
 
@@ -216,20 +223,34 @@ impl Passage {
         self.blocked || self.shares.iter().any(|share| share.held)
     }
 
+    /// Whether the host holds the message.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The host is told to hold the message.
     pub(super) fn pause(&mut self) {
         self.paused = true;
         self.headers_held |= !self.forwarded;
     }
 
-    /// The host is told to let the message go, and with it all that its buffer holds. Returns whether it held it.
-    pub(super) fn go(&mut self) -> bool {
+    /// The host is told to let the message go, and with it all that its buffer holds.
+    pub(super) fn go(&mut self) {
         self.gone = 0;
         for share in &mut self.shares {
-            share.size = 0;
+            (share.size, share.told) = (0, 0);
         }
         self.forwarded = true;
-        std::mem::take(&mut self.paused)
+        self.paused = false;
+    }
+
+    /// The same, if the host holds the message and no part does. Returns whether that is so.
+    pub(super) fn resume(&mut self) -> bool {
+        let goes = self.paused && !self.is_held();
+        if goes {
+            self.go();
+        }
+        goes
     }
 
     /// Whether a message that may go on must do so in a later callback: Envoy brings trailers while it continues held

@@ -263,6 +263,11 @@ impl<F: Filter> Runtime<F> {
         Some(roots.remove(place))
     }
 
+    /// Whether a context has a future that is not finished, or a flow that must be held.
+    pub(crate) fn works_on(&self, id: u32) -> bool {
+        keeps_tasks::<F>() && self.tasks.borrow_mut().get_mut(id).is_some()
+    }
+
     fn take(&self, id: u32) -> Option<Task> {
         if !keeps_tasks::<F>() {
             return None;

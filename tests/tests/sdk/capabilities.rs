@@ -2,8 +2,8 @@
 
 use crate::SHELL;
 use crate::guests::Guest;
-use crate::mesh::Setup;
-use palisade_testbed::client::VERSIONS;
+use crate::mesh::{Mesh, Setup};
+use palisade_testbed::client::{VERSIONS, Version};
 use palisade_testbed::{Answer, Request, grpc, http1};
 use std::thread;
 use std::time::Duration;
@@ -58,12 +58,7 @@ fn a_request_is_refused_when_its_callout_cannot_be_sent() {
     mesh.callouts.on("/allow", Answer::with_status(200));
     for version in VERSIONS {
         for method in ["GET", "POST"] {
-            let mut upload = version.upload(mesh.addr(), Request::new(method, "/call?/allow")).unwrap();
-            // Envoy may have answered already.
-            let _ = upload.piece("body").and_then(|()| upload.end());
-            let response = upload.response().unwrap();
-            assert_eq!(response.status, 503, "{version}");
-            assert!(response.text().contains("the call was not sent"), "{version} {response:?}");
+            assert_not_sent(&mesh, version, Request::new(method, "/call?/allow"));
         }
     }
     assert_eq!((mesh.upstream.count(), mesh.callouts.count()), (0, 0));
@@ -75,12 +70,7 @@ fn a_request_is_refused_when_its_grpc_call_cannot_be_sent() {
     for hold_headers in [false, true] {
         let mesh = Setup::new(Guest::Quota).withhold("proxy_grpc_call").hold_headers(hold_headers).start().unwrap();
         for version in VERSIONS {
-            let mut upload = version.upload(mesh.addr(), Request::new("POST", "/allowed")).unwrap();
-            // Envoy may have answered already.
-            let _ = upload.piece("body").and_then(|()| upload.end());
-            let response = upload.response().unwrap();
-            assert_eq!(response.status, 503, "{version}");
-            assert!(response.text().contains("the call was not sent"), "{version} {response:?}");
+            assert_not_sent(&mesh, version, Request::new("POST", "/allowed"));
         }
         assert_eq!((mesh.upstream.count(), mesh.callouts.count()), (0, 0));
     }
@@ -116,4 +106,14 @@ fn a_call_that_cannot_be_cancelled_is_answered_in_vain() {
         "{}",
         mesh.envoy.log()
     );
+}
+
+/// Sends a request with a body, which is refused because its filter's call was not sent.
+fn assert_not_sent(mesh: &Mesh, version: Version, request: Request) {
+    let mut upload = version.upload(mesh.addr(), request).unwrap();
+    // Envoy may have answered already.
+    let _ = upload.piece("body").and_then(|()| upload.end());
+    let response = upload.response().unwrap();
+    assert_eq!(response.status, 503, "{version}");
+    assert!(response.text().contains("the call was not sent"), "{version} {response:?}");
 }

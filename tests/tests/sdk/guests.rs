@@ -39,7 +39,8 @@ pub(crate) struct Built {
 
 /// A configuration of the probe, by what distinguishes it from another.
 pub(crate) fn labelled(label: &str) -> Value {
-    json!({"callouts": "callouts", "label": label})
+    let own = json!({"callouts": "callouts", "label": label});
+    if SHELL == "row" { json!({"before": {}, "probe": own, "behind": {}}) } else { own }
 }
 
 impl Guest {

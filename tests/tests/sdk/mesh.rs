@@ -4,6 +4,7 @@ use crate::guests::{Guest, labelled};
 use anyhow::Result;
 use palisade::lock::Lock;
 use palisade::pin::stats_config;
+use palisade_testbed::envoy::bootstrap::{self, add, cluster, wasm};
 use palisade_testbed::envoy::config::{self, capabilities_mut};
 use palisade_testbed::envoy::{Builder, Update};
 use palisade_testbed::{Envoy, Upstream, checkout};
@@ -149,30 +150,10 @@ impl Setup {
 
     /// An Envoy with the guest, between these servers.
     pub(crate) fn envoy(&self, upstream: SocketAddr, callouts: SocketAddr) -> Result<Builder> {
-        let mut manager = json!({
-            "@type":
-                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": "ingress",
-            "http_protocol_options": trailers(),
-            "route_config": {"virtual_hosts": [{
-                "name": "all", "domains": ["*"],
-                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
-            }]},
-            "http_filters": [
-                {"name": self.guest.name(), "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                    "config": self.plugin()?,
-                }},
-                {"name": "router", "typed_config":
-                    {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}},
-            ],
-        });
+        let mut manager = bootstrap::manager("ingress", [wasm(&self.plugin()?)]);
+        manager["http_protocol_options"] = trailers();
         add(&mut manager, &self.manager);
-        let mut listener = json!({
-            "name": "ingress",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        });
+        let mut listener = bootstrap::listener("ingress", &manager);
         add(&mut listener, &self.listener);
         let upstream_options = if self.upstream_http2 {
             json!({"http2_protocol_options": {}})
@@ -183,20 +164,16 @@ impl Setup {
         let grpc_options = json!({"http2_protocol_options": {}});
         let mut empty = cluster("empty", &grpc_options);
         empty["load_assignment"]["endpoints"] = json!([]);
-        let builder = Envoy::from_value(json!({
-            "static_resources": {
-                "listeners": [listener],
-                "clusters": [
-                    cluster("upstream", &upstream_options),
-                    cluster("callouts", &callout_options),
-                    cluster("nobody", &callout_options),
-                    // A name that Envoy, had it to read it as a serialised `GrpcService`, would not survive.
-                    cluster("h2", &grpc_options),
-                    cluster("nobody-by-grpc", &grpc_options),
-                    empty,
-                ],
-            },
-        }));
+        let clusters = [
+            cluster("upstream", &upstream_options),
+            cluster("callouts", &callout_options),
+            cluster("nobody", &callout_options),
+            // A name that Envoy, had it to read it as a serialised `GrpcService`, would not survive.
+            cluster("h2", &grpc_options),
+            cluster("nobody-by-grpc", &grpc_options),
+            empty,
+        ];
+        let builder = Envoy::from_value(bootstrap::bootstrap([listener], clusters));
         let builder = builder.cluster("upstream", upstream)?.cluster("callouts", callouts)?.cluster("h2", callouts)?;
         let builder = if self.shows_labels { builder.edit(|bootstrap| self.show_labels(bootstrap))? } else { builder };
         let builder = builder.concurrency(self.workers).log_level("wasm", "debug");
@@ -240,24 +217,4 @@ impl Setup {
 
 fn trailers() -> Value {
     json!({"enable_trailers": true})
-}
-
-fn cluster(name: &str, options: &Value) -> Value {
-    json!({
-        "name": name, "type": "STATIC", "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
-            {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
-        ]}]},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": options,
-        }},
-    })
-}
-
-/// Adds the fields of one object to another.
-fn add(to: &mut Value, fields: &Value) {
-    for (name, value) in fields.as_object().into_iter().flatten() {
-        to[name] = value.clone();
-    }
 }

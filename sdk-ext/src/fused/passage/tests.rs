@@ -48,7 +48,7 @@ fn what_nobody_holds_comes_to_all_in_order() {
     let mut way = Way::of(3);
     assert_eq!(way.came(HEADERS, nobody), [(0, HEADERS), (1, HEADERS), (2, HEADERS)]);
     assert!(!way.passage.is_held());
-    assert!(!way.passage.go(), "it was not paused");
+    assert!(!way.passage.resume(), "it was not paused");
     assert_eq!(way.came(body(4, true), nobody), [0, 1, 2].map(|place| (place, body(4, true))));
     assert!(!way.passage.is_held());
 }
@@ -62,8 +62,8 @@ fn held_headers_come_to_the_next_part_when_they_are_let_go_and_the_body_behind_t
     assert_eq!(way.came(body(4, true), |place, _| place == 1), [(0, body(4, true)), (1, body(4, true))]);
     way.passage.let_go(1);
     assert_eq!(way.pass(nobody), [(2, HEADERS), (2, body(4, true))]);
-    assert!(!way.passage.is_held());
-    assert!(way.passage.go(), "the host held it");
+    assert!(way.passage.resume(), "the host held it");
+    assert!(!way.passage.resume(), "it has gone");
 }
 
 #[test]
@@ -96,6 +96,36 @@ fn new_bytes_are_shown_to_each_part_together_with_those_that_it_holds() {
     assert_eq!(way.passage.extent(0), Extent { start: 1, buffered: 3 });
     way.passage.let_go(0);
     assert_eq!(way.pass(nobody), [(1, body(3, false))]);
+}
+
+#[test]
+fn a_part_lets_go_of_what_it_was_told_and_is_told_of_what_has_come_meanwhile() {
+    let mut way = Way::of(2);
+    way.came(HEADERS, nobody);
+    way.passage.go();
+    way.came(body(4, false), |place, _| place == 1);
+    way.came(body(6, true), |place, _| place == 0);
+    way.passage.pause();
+    // Both in one callback, before anything is passed on.
+    way.passage.let_go(0);
+    way.passage.let_go(1);
+    assert_eq!(way.passage.extent(1), Extent { start: 4, buffered: 6 });
+    assert_eq!(way.pass(nobody), [(1, body(2, true))]);
+    assert!(way.passage.resume());
+}
+
+#[test]
+fn what_the_host_does_not_hold_is_not_let_go() {
+    let mut way = Way::of(1);
+    assert!(!way.passage.resume(), "nothing has come");
+    way.came(HEADERS, |_, _| true);
+    way.passage.pause();
+    way.passage.let_go(0);
+    assert!(way.passage.resume());
+    way.came(body(4, false), |_, _| true);
+    way.passage.pause();
+    way.came(Event::Trailers, nobody);
+    assert!(way.passage.must_go_later(), "its headers were held all the same");
 }
 
 #[test]
@@ -152,15 +182,15 @@ enum Step {
     Ends {
         trailers: bool,
     },
-    /// A part that holds something lets it go.
-    LetsGo(Place),
+    /// Parts that hold something let it go, one after the other, before it is passed on.
+    LetGo(Vec<Place>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_usize..9).prop_map(Step::Comes),
         1 => any::<bool>().prop_map(|trailers| Step::Ends { trailers }),
-        4 => (0_usize..4).prop_map(Step::LetsGo),
+        4 => vec(0_usize..4, 1..4).prop_map(Step::LetGo),
     ]
 }
 
@@ -176,11 +206,9 @@ struct Host {
 impl Host {
     fn let_go(&mut self, place: Place) {
         let extent = self.way.passage.extent(place);
-        let size = self.way.passage.shares[place].size;
-        if !self.way.passage.shares[place].fresh {
-            for byte in &mut self.buffer[extent.start..extent.start + size] {
-                *byte += 1;
-            }
+        let told = self.way.passage.shares[place].told;
+        for byte in &mut self.buffer[extent.start..extent.start + told] {
+            *byte += 1;
         }
         self.holds[place] = false;
         self.way.passage.let_go(place);
@@ -237,9 +265,13 @@ proptest! {
                     is_over = true;
                     host.way.passage.came(if trailers { Event::Trailers } else { body(host.buffer.len(), true) });
                 }
-                Step::LetsGo(place) if place < parts && host.holds[place] => {
-                    host.ended[place] |= host.way.passage.end.told > place;
-                    host.let_go(place);
+                Step::LetGo(places) => {
+                    for place in places {
+                        if place < parts && host.holds[place] {
+                            host.ended[place] |= host.way.passage.end.told > place;
+                            host.let_go(place);
+                        }
+                    }
                 }
                 _ => continue,
             }
