@@ -1,28 +1,41 @@
-//! The budget, `budget.toml`: how large each module may be, what it may import, and which callbacks it may have.
+//! The budget, `budget.toml`: how large each module may be, what its start may cost, what it may import, and which callbacks it
+//! may have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::file;
+use crate::fuse;
 use crate::lock::{Lock, Module};
 
 /// What a module is granted beyond what it needs when its budget is written: the bytes up to the next whole step.
 const STEP: usize = 2048;
 
-/// The budgets of all modules, by name.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub struct Budget(BTreeMap<String, Grant>);
+/// By how much bytes and fuel may exceed their grant, in percent, where the modules were made with something else than those of
+/// the budget.
+const TOLERANCE: u8 = 10;
+
+/// The budgets of all modules.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// What the modules were made with: with another compiler they have another size.
+    toolchain: String,
+    /// By name.
+    modules: BTreeMap<String, Grant>,
+}
 
 /// What one module may have.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grant {
     bytes: usize,
+    /// What one worker burns in the embedded host until it has taken up the config that ships.
+    start_fuel: Option<u64>,
     imports: BTreeSet<String>,
     callbacks: BTreeSet<String>,
 }
@@ -45,12 +58,13 @@ impl Budget {
     pub fn check(&self, lock: &Lock) -> Result<Vec<String>> {
         let mut faults = Vec::new();
         for module in lock.modules() {
-            match self.0.get(&module.name) {
-                Some(grant) => faults.extend(grant.faults(module)),
+            match self.modules.get(&module.name) {
+                Some(grant) => faults.extend(grant.faults(module, self.tolerance(module))),
                 None => faults.push(format!("{}: no budget; give it one", module.name)),
             }
         }
-        for name in self.0.keys().filter(|name| lock.module(name).is_none()) {
+        // Those that are fused are built where somebody asks for them.
+        for name in self.modules.keys().filter(|name| lock.module(name).is_none() && *name != fuse::MODULE) {
             faults.push(format!("{name}: a budget for a module that is not in the lock; remove it"));
         }
         if !faults.is_empty() {
@@ -62,8 +76,43 @@ impl Budget {
         Ok(lock.modules().iter().map(|module| self.line(module)).collect())
     }
 
+    /// Holds what the start of a module burns against its grant.
+    ///
+    /// # Errors
+    ///
+    /// It is another than granted.
+    pub fn check_start(&self, module: &Module, fuel: u64) -> Result<()> {
+        let granted = self.modules.get(&module.name).and_then(|grant| grant.start_fuel).unwrap_or_default();
+        let allowed = (granted / 100).saturating_mul(self.tolerance(module).into());
+        if granted.abs_diff(fuel) > allowed {
+            bail!("{}: its start burns {fuel} units of fuel, and {granted} are granted", module.name);
+        }
+        Ok(())
+    }
+
+    /// Grants the modules of a lock what they need, and nothing to modules that are neither there nor fused.
+    pub fn grant(&mut self, lock: &Lock) {
+        self.modules.retain(|name, _| lock.module(name).is_some() || name == fuse::MODULE);
+        for module in lock.modules() {
+            self.toolchain.clone_from(&module.toolchain);
+            let grant = self.modules.entry(module.name.clone()).or_default();
+            grant.bytes = module.size.next_multiple_of(STEP);
+            grant.imports = module.host_functions().map(str::to_owned).collect();
+            grant.callbacks = module.callbacks().map(str::to_owned).collect();
+        }
+    }
+
+    /// Grants a module what its start burns.
+    pub fn grant_start(&mut self, module: &Module, fuel: u64) {
+        self.modules.entry(module.name.clone()).or_default().start_fuel = Some(fuel);
+    }
+
+    fn tolerance(&self, module: &Module) -> u8 {
+        if module.toolchain == self.toolchain { 0 } else { TOLERANCE }
+    }
+
     fn line(&self, module: &Module) -> String {
-        let granted = self.0.get(&module.name).map_or(0, |grant| grant.bytes);
+        let granted = self.modules.get(&module.name).map_or(0, |grant| grant.bytes);
         format!(
             "{}: {} of {granted} bytes, {} imports, {} callbacks",
             module.name,
@@ -74,13 +123,41 @@ impl Budget {
     }
 }
 
+/// As it stands in the file.
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "# What each module may have: `cargo palisade size` refuses more, and `--write` writes this file; `start_fuel` is"
+        )?;
+        writeln!(
+            f,
+            "# held and written by a test: PALISADE_RECORD=1 cargo test --package palisade-tests --test fused -- budget"
+        )?;
+        writeln!(f, "toolchain = {:?}", self.toolchain)?;
+        for (name, grant) in &self.modules {
+            writeln!(f, "\n[modules.{name}]\nbytes = {}", grant.bytes)?;
+            if let Some(fuel) = grant.start_fuel {
+                writeln!(f, "start_fuel = {fuel}")?;
+            }
+            for (list, items) in [("imports", &grant.imports), ("callbacks", &grant.callbacks)] {
+                writeln!(f, "{list} = [")?;
+                items.iter().try_for_each(|item| writeln!(f, "    {item:?},"))?;
+                writeln!(f, "]")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 // === impl Grant ===
 
 impl Grant {
-    fn faults(&self, module: &Module) -> Vec<String> {
+    fn faults(&self, module: &Module, tolerance: u8) -> Vec<String> {
         let name = &module.name;
         let mut faults = Vec::new();
-        if module.size > self.bytes {
+        let surplus_granted = (self.bytes / 100).saturating_mul(tolerance.into());
+        if module.size > self.bytes.saturating_add(surplus_granted) {
             let surplus = module.size.saturating_sub(self.bytes);
             faults.push(format!("{name}: {} bytes, {surplus} more than the {} granted", module.size, self.bytes));
         }
@@ -99,26 +176,4 @@ impl Grant {
         }
         faults
     }
-}
-
-/// The budget that the modules of a lock need.
-#[must_use]
-pub fn needed(lock: &Lock) -> String {
-    let mut text =
-        "# What each module may have: `cargo palisade size` refuses more, and `--write` writes this file.\n".to_owned();
-    for module in lock.modules() {
-        let bytes = module.size.next_multiple_of(STEP);
-        let _ = write!(text, "\n[{}]\nbytes = {bytes}\n", module.name);
-        push_list(&mut text, "imports", module.host_functions());
-        push_list(&mut text, "callbacks", module.callbacks());
-    }
-    text
-}
-
-fn push_list<'a>(text: &mut String, name: &str, items: impl Iterator<Item = &'a str>) {
-    let _ = writeln!(text, "{name} = [");
-    for item in items.collect::<BTreeSet<_>>() {
-        let _ = writeln!(text, "    \"{item}\",");
-    }
-    text.push_str("]\n");
 }

@@ -4,7 +4,9 @@
 //! dist/modules/<name>.wasm   what Envoy loads, without names and local paths
 //! dist/schemas/<name>.json   the JSON Schema of a filter's config
 //! dist/sboms/<name>.cdx.json the crates in a module, in CycloneDX 1.6
-//! dist/SHA256SUMS            the hashes of modules, bills and lock, for `sha256sum --check`; what `palisade sign` signs
+//! dist/provenance/<name>.intoto.json
+//!                            what a module was built from, and how: an in-toto statement with SLSA's provenance
+//! dist/SHA256SUMS            the hashes of all of these but the schemas, for `sha256sum --check`; what `palisade sign` signs
 //! dist/palisade.lock         what each module is; written last
 //! ```
 //!
@@ -19,8 +21,10 @@ use crate::catalog::Filter;
 use crate::compile::{ModuleCrate, compile, optimise, toolchain_version};
 use crate::file;
 use crate::fuse;
+use crate::git;
 use crate::hash::sha256;
 use crate::lock::{Lock, Module};
+use crate::provenance;
 use crate::sbom;
 use crate::signature;
 use crate::wasm::{self, Interface};
@@ -47,6 +51,7 @@ pub enum Source {
 pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<Module>> {
     let lock = Lock::read_or_empty(out)?;
     let toolchain = toolchain_version(workspace)?;
+    let commit = git::commit(workspace.root());
     let crates = match source {
         Source::Filters(filters) => {
             filters.iter().map(|filter| ModuleCrate::at(workspace.root().join(filter.module_crate))).collect()
@@ -57,8 +62,15 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
             vec![ModuleCrate::at(found.with_context(|| format!("there is no crate {}", directory.display()))?)]
         }
     };
-    let modules =
-        crates.iter().map(|source| build_module(workspace, source, out, &toolchain)).collect::<Result<Vec<_>>>()?;
+    let modules = crates.iter().map(|source| {
+        let module = build_module(workspace, source, out, &toolchain)?;
+        // What has changed while it was compiled may be in it, or not.
+        let commit = commit.as_ref().filter(|commit| git::commit(workspace.root()).as_ref() == Some(*commit));
+        let statement = provenance::statement(workspace, source, &module, commit, out)?;
+        file::write(&out.join(provenance::file_of(&module.name)), statement)?;
+        Ok(module)
+    });
+    let modules = modules.collect::<Result<Vec<_>>>()?;
     match source {
         Source::Filters(filters) => {
             for filter in filters {
@@ -104,13 +116,14 @@ fn build_module(workspace: &Workspace, source: &ModuleCrate, out: &Path, toolcha
     Ok(module)
 }
 
-/// The hashes of the modules, the lock, and the bills of materials.
+/// The hashes of the modules, the lock, and what is said of the modules beside it.
 fn sums(lock: &Lock, out: &Path) -> Result<String> {
     let mut sums = lock.to_sha256sums()?;
-    for name in lock.modules().iter().map(|module| sbom::file_of(&module.name)) {
-        let bill = out.join(&name);
-        if bill.exists() {
-            sums += &format!("{}  {name}\n", sha256(&file::read(&bill)?));
+    let documents = [sbom::file_of, provenance::file_of];
+    for name in documents.iter().flat_map(|file_of| lock.modules().iter().map(|module| file_of(&module.name))) {
+        let document = out.join(&name);
+        if document.exists() {
+            sums += &format!("{}  {name}\n", sha256(&file::read(&document)?));
         }
     }
     Ok(sums)

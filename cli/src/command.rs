@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
 
-use crate::budget::{self, Budget};
+use crate::budget::Budget;
 use crate::build::{self, Source};
 use crate::catalog::{self, Filter};
 use crate::check;
@@ -27,7 +27,8 @@ use crate::workspace::Workspace;
 #[derive(Debug, Parser)]
 #[command(name = "palisade", version, arg_required_else_help = true)]
 pub enum Command {
-    /// Compile filters to modules and write dist/: modules, SHA256SUMS, palisade.lock, config schemas, SBOMs.
+    /// Compile filters to modules and write dist/: modules, SHA256SUMS, palisade.lock, config schemas, SBOMs,
+    /// provenance.
     Build(Build),
     /// Write each config of envoy/ to dist/envoy/ with the modules' hashes, capability lists and metric labels, and as objects
     /// of Kubernetes to dist/istio/ and dist/envoy-gateway/.
@@ -57,8 +58,9 @@ pub enum Command {
     Inspect(oci::Inspect),
     /// Make a filter of your own in a directory of its name: config, schema, tests, suite on Envoy, CI, and the library.
     New(New),
-    /// Run filters in a reverse proxy for development, without Envoy; `palisade serve --help` names its options. The first time,
-    /// it is compiled.
+    /// Run filters in a reverse proxy for development, without Envoy; `palisade serve --help` names its options, before which
+    /// --key FILE and --dist DIR may stand: then it runs what that key has signed, and nothing else. The first time, it is
+    /// compiled.
     #[command(disable_help_flag = true)]
     Serve(Serve),
 }
@@ -180,9 +182,9 @@ pub struct New {
 /// `palisade check`.
 #[derive(Args, Debug)]
 pub struct Check {
-    /// The filter.
-    #[arg(value_name = "FILTER", value_parser = catalog::find)]
-    filter: &'static Filter,
+    /// The filter; of a fused module its filters, as `build --fuse` has them: `auth,rate-limit`.
+    #[arg(value_name = "FILTER", required = true, value_parser = catalog::find, value_delimiter = ',', num_args = 1)]
+    filters: Vec<&'static Filter>,
 
     /// Its config, YAML or JSON: what stands in Envoy's `configuration`, or in Istio's `pluginConfig`.
     #[arg(value_name = "CONFIG")]
@@ -200,7 +202,7 @@ pub struct Size {
     #[arg(long, value_name = "FILE")]
     budget: Option<PathBuf>,
 
-    /// Write the budget that the modules need.
+    /// Write the budget that the modules need, and leave what their start may cost, and the fused module's, as it is.
     #[arg(long)]
     write: bool,
 }
@@ -215,6 +217,13 @@ fn exit_codes() -> String {
 /// `palisade serve`.
 #[derive(Args, Debug)]
 pub struct Serve {
+    #[command(flatten)]
+    signed: Signed,
+
+    /// Where the modules and the lock are that are signed, instead of dist/.
+    #[arg(long, value_name = "DIR", requires = "keys")]
+    dist: Option<PathBuf>,
+
     /// What the proxy is told.
     #[arg(value_name = "OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<OsString>,
@@ -240,7 +249,7 @@ impl Command {
             Self::Pull(pull) => pull.run(),
             Self::Inspect(inspect) => inspect.run(),
             Self::New(new) => new.run(),
-            Self::Serve(serve) => serve::run(&Workspace::find()?, &serve.options),
+            Self::Serve(serve) => serve.run(),
         }
     }
 }
@@ -260,7 +269,7 @@ impl Build {
             println!("{module}");
         }
         if self.verify {
-            rebuild::verify(&workspace, &source, &modules)?;
+            rebuild::verify(&workspace, &source, &modules, &out)?;
             println!("built again elsewhere: the same bytes");
         }
         Ok(())
@@ -308,8 +317,8 @@ impl New {
 
 impl Check {
     fn run(self) -> Result<()> {
-        check::check(self.filter, &self.config)?;
-        println!("{}: a config of {}", self.config.display(), self.filter.name);
+        check::check(&self.filters, &self.config)?;
+        println!("{}: a config of {}", self.config.display(), check::names(&self.filters));
         Ok(())
     }
 }
@@ -322,12 +331,27 @@ impl Size {
             None => Workspace::find()?.budget(),
         };
         if self.write {
-            file::write(&path, budget::needed(&lock))?;
+            let mut budget = if path.exists() { Budget::read(&path)? } else { Budget::default() };
+            budget.grant(&lock);
+            file::write(&path, budget.to_string())?;
         }
         for line in Budget::read(&path)?.check(&lock)? {
             println!("{line}");
         }
         Ok(())
+    }
+}
+
+impl Serve {
+    fn run(self) -> Result<()> {
+        let workspace = Workspace::find()?;
+        let hashes = if self.signed.keys.is_empty() {
+            Vec::new()
+        } else {
+            let dist = self.dist.unwrap_or_else(|| workspace.dist());
+            serve::signed_hashes(&self.options, &dist, &self.signed.keys)?
+        };
+        serve::run(&workspace, &self.options, &hashes)
     }
 }
 

@@ -36,6 +36,12 @@ impl ModuleCrate {
         self.directory.join("Cargo.toml")
     }
 
+    /// The lock file of cargo that holds for it.
+    pub(crate) fn lock(&self) -> Result<PathBuf> {
+        let lock = self.directory.ancestors().map(|directory| directory.join("Cargo.lock")).find(|file| file.is_file());
+        lock.with_context(|| format!("there is no Cargo.lock above {}", self.directory.display()))
+    }
+
     /// What cargo is told to take this crate.
     pub(crate) fn selection(&self) -> [OsString; 4] {
         ["--manifest-path".into(), self.manifest().into(), "--features".into(), self.features.join(",").into()]

@@ -12,6 +12,9 @@ use crate::compile::ModuleCrate;
 /// The crate that becomes such a module, below the workspace root.
 const CRATE: &str = "filters/fused";
 
+/// The name of such a module.
+pub(crate) const MODULE: &str = "fused";
+
 /// The variable in which the crate gets its one line.
 const LINE: &str = "PALISADE_FUSE";
 
@@ -19,8 +22,22 @@ const LINE: &str = "PALISADE_FUSE";
 ///
 /// # Errors
 ///
-/// There are no two of them, or two that read the same section of the config.
+/// As for [`ensure_distinct`].
 pub(crate) fn module_crate(root: &Path, filters: &[&Filter]) -> Result<ModuleCrate> {
+    ensure_distinct(filters)?;
+    Ok(ModuleCrate {
+        directory: root.join(CRATE),
+        features: filters.iter().map(|filter| filter.name).collect(),
+        environment: vec![(LINE, line(filters))],
+    })
+}
+
+/// Whether these filters can be fused.
+///
+/// # Errors
+///
+/// There are no two of them, or two that read the same section of the config.
+pub(crate) fn ensure_distinct(filters: &[&Filter]) -> Result<()> {
     ensure!(
         filters.len() > 1,
         "one filter is not to be fused with anything: name at least two, or build it by --filter"
@@ -36,11 +53,7 @@ pub(crate) fn module_crate(root: &Path, filters: &[&Filter]) -> Result<ModuleCra
             );
         }
     }
-    Ok(ModuleCrate {
-        directory: root.join(CRATE),
-        features: filters.iter().map(|filter| filter.name).collect(),
-        environment: vec![(LINE, line(filters))],
-    })
+    Ok(())
 }
 
 /// The JSON Schema of the config: that of each filter under its name.

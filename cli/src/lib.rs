@@ -21,14 +21,18 @@ pub mod pin;
 pub mod rebuild;
 pub mod refusal;
 pub mod signature;
+pub mod terminal;
 pub mod verify;
 pub mod wasm;
 
 mod compile;
 mod file;
 mod fuse;
+mod git;
 mod hash;
 mod inspect;
+mod provenance;
 mod sbom;
 mod serve;
 mod workspace;
+mod yaml;

@@ -173,7 +173,8 @@ impl Module {
         self.exports.iter().map(String::as_str).filter(|export| is_callback(export))
     }
 
-    fn verify(&self, dist: &Path) -> Result<()> {
+    /// Compares the file with this entry.
+    pub(crate) fn verify(&self, dist: &Path) -> Result<()> {
         let path = dist.join(&self.file);
         let found = sha256(
             &file::read(&path).context("the lock names a module that is not there: run `cargo palisade build`")?,

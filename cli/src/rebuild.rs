@@ -3,21 +3,25 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::build::{Source, build};
+use crate::file;
+use crate::git;
 use crate::lock::Module;
+use crate::provenance;
+use crate::sbom;
 use crate::workspace::Workspace;
 
-/// Builds `source` again, from a clone of the last commit, and compares each module with the one that was `built`.
+/// Builds `source` again, from a clone of the last commit, and compares each module that was `built`, and what is said of it,
+/// with what is in the directory `out`.
 ///
 /// # Errors
 ///
-/// Where the checkout has changes that are not committed, where the clone does not build, or the modules whose bytes differ.
-pub fn verify(workspace: &Workspace, source: &Source, built: &[Module]) -> Result<()> {
-    let changes = git(workspace.root(), &["status", "--porcelain"])?;
+/// Where the checkout has changes that are not committed, where the clone does not build, or the files whose bytes differ.
+pub fn verify(workspace: &Workspace, source: &Source, built: &[Module], out: &Path) -> Result<()> {
+    let changes = git::changes(workspace.root())?;
     ensure!(
         changes.is_empty(),
         "what is rebuilt is the last commit, and this checkout has changes beside it:\n{changes}"
@@ -26,16 +30,19 @@ pub fn verify(workspace: &Workspace, source: &Source, built: &[Module]) -> Resul
     // As cargo names it.
     let folder = elsewhere.path().canonicalize()?;
     let (clone, home) = (folder.join("a clone"), folder.join("cargo"));
-    git(&folder, &["clone", "--quiet", &workspace.root().display().to_string(), &clone.display().to_string()])?;
+    git::run(&folder, &["clone", "--quiet", &workspace.root().display().to_string(), &clone.display().to_string()])?;
     let settings = [("CARGO_HOME", home.clone()), ("CARGO_TARGET_DIR", clone.join("target"))];
     bring_settings(&home)?;
     let workspace_there = Workspace::at(&clone, settings.into());
-    let again = build(&workspace_there, &there(source, workspace.root(), &clone)?, &clone.join("dist"))?;
-    let differing: Vec<_> = built
-        .iter()
-        .filter(|module| again.iter().all(|other| other.name != module.name || other.sha256 != module.sha256))
-        .map(|module| module.name.as_str())
-        .collect();
+    let again = clone.join("dist");
+    build(&workspace_there, &there(source, workspace.root(), &clone)?, &again)?;
+    let files = built.iter().flat_map(|it| [it.file.clone(), sbom::file_of(&it.name), provenance::file_of(&it.name)]);
+    let mut differing = Vec::new();
+    for name in files {
+        if file::read(&out.join(&name))? != file::read(&again.join(&name))? {
+            differing.push(name);
+        }
+    }
     ensure!(
         differing.is_empty(),
         "not reproducible: elsewhere the bytes of {} are others; `cmp` and `strings` on both say where",
@@ -68,11 +75,4 @@ fn bring_settings(home: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn git(directory: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git").current_dir(directory).args(arguments).output().context("cannot run git")?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {} failed: {}", arguments.join(" "), told.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -37,6 +37,10 @@ pub enum Rule {
     Signature,
     /// A field that is there twice, in both of its spellings.
     Twice,
+    /// A module without a statement of how it was built, or with that of another one.
+    Provenance,
+    /// A file that is no YAML, or has no Wasm module in it.
+    Nothing,
     /// An image that is not the one of the digest that is asked for.
     Moved,
     /// A blob that is not the one of its digest.
@@ -73,6 +77,8 @@ pub const RULES: &[(Rule, u8, &str)] = &[
     (Rule::Unsigned, 23, "a missing or truncated signature, where a public key is given"),
     (Rule::Signature, 24, "a signature by another key, or of something else"),
     (Rule::Twice, 25, "a field in both of its spellings, of which Envoy takes the last one"),
+    (Rule::Provenance, 26, "a module whose statement of how it was built is missing, broken, or another module's"),
+    (Rule::Nothing, 27, "a file that is no YAML, or that loads no Wasm module"),
     (Rule::Moved, 40, "an image that is not the one of the digest"),
     (Rule::Blob, 41, "a blob of an image that is not the one of its digest"),
     (Rule::TooLarge, 42, "an image that is larger than a module needs"),

@@ -10,7 +10,9 @@ use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKeyBox, SignatureBox};
 use crate::file;
 use crate::hash::sha256;
 use crate::lock::Lock;
+use crate::provenance;
 use crate::refusal::Rule;
+use crate::sbom;
 
 /// What is signed.
 pub(crate) const SUMS: &str = "SHA256SUMS";
@@ -121,8 +123,10 @@ fn signed_sums(dist: &Path, keys: &[PublicKey]) -> Result<Vec<u8>, Doubt> {
     let Ok(text) = fs::read_to_string(&file) else {
         return Err(doubt(Rule::Unsigned, "there is no signature; ask who built it to run `cargo palisade sign`"));
     };
-    let Ok(signature) = SignatureBox::from_string(&text) else {
-        return Err(doubt(Rule::Unsigned, "no whole signature in minisign's format: get it again"));
+    // What is not read of it could say anything.
+    let signature = SignatureBox::from_string(&text).ok().filter(|signature| signature.to_string() == text);
+    let Some(signature) = signature else {
+        return Err(doubt(Rule::Unsigned, "no whole signature in minisign's format, or more than one: get it again"));
     };
     let Some(key) = keys.iter().find(|key| key.keynum() == signature.keynum()) else {
         return Err(doubt(Rule::Signature, "by another key than those that are given"));
@@ -134,9 +138,17 @@ fn signed_sums(dist: &Path, keys: &[PublicKey]) -> Result<Vec<u8>, Doubt> {
     Ok(sums)
 }
 
-/// Holds a dist directory against its sums, whoever has signed them.
-pub(crate) fn ensure_whole(dist: &Path) -> Result<(), Doubt> {
-    compare(dist, &sums_of(dist))
+/// Holds a dist directory against its sums, whoever has signed them: they name the lock, and all that is said of its modules.
+pub(crate) fn ensure_whole(dist: &Path, lock: &Lock) -> Result<(), Doubt> {
+    let sums = sums_of(dist);
+    compare(dist, &sums)?;
+    let sums = String::from_utf8_lossy(&sums);
+    let documents = lock.modules().iter().flat_map(|it| [sbom::file_of(&it.name), provenance::file_of(&it.name)]);
+    let is_doubtful = |name: &String| dist.join(name).exists() && named(&sums).all(|(it, _)| it != name);
+    documents.into_iter().find(is_doubtful).map_or(Ok(()), |name| {
+        let what = "SHA256SUMS does not name it, and so no signature covers it: run `cargo palisade build`".to_owned();
+        Err(Doubt { rule: Rule::Signature, file: dist.join(name), what })
+    })
 }
 
 /// The sums of a dist directory; without any, they name no lock.

@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use crate::catalog::FILTERS;
 use crate::file;
-use crate::inspect::{Policy, inspect};
-use crate::lock::Lock;
+use crate::inspect::{Policy, Report, inspect_part, settle};
+use crate::lock::{Lock, Module};
 use crate::pin::Pinned;
+use crate::provenance;
 use crate::refusal::{Refusal, Rule};
 use crate::signature;
 use crate::wasm::Interface;
@@ -50,19 +51,27 @@ pub fn verify(files: &[PathBuf], dist: &Path, terms: &Terms) -> Result<Vec<Pinne
         may_fail_open: &|module| terms.allow.iter().any(|allowed| allowed == module) || only_observes(module),
         is_deprecated_beside: terms.envoy >= LIST_IN_VM_CONFIG,
     };
-    let (mut verified, mut refused) = (Vec::new(), Vec::new());
+    let mut reports = Vec::new();
     for path in files {
-        let config = file::read_text(path)?;
-        let report = inspect(&config, &lock, &policy).with_context(|| format!("{} is no YAML", path.display()))?;
-        ensure!(
-            !report.modules.is_empty() || !report.refusals.is_empty(),
-            "{} loads no Wasm module: there is nothing to verify",
-            path.display()
-        );
+        let report = inspect_part(&file::read_text(path)?, &lock, &policy);
+        reports.push(report.unwrap_or_else(|error| Report::of(nothing(format!("no YAML: {error:#}")))));
+    }
+    settle(&mut reports);
+    let loads = reports.iter().any(|report| !report.modules.is_empty());
+    for report in reports.iter_mut().filter(|report| !report.is_of_use() || !loads && report.refusals.is_empty()) {
+        *report = Report::of(nothing("it loads no Wasm module: there is nothing to verify".to_owned()));
+    }
+    let (mut verified, mut refused) = (Vec::new(), Vec::new());
+    for (path, report) in files.iter().zip(reports) {
         refused.extend(report.refusals.into_iter().map(|refusal| (path.clone(), refusal)));
         verified.push(Pinned { file: path.clone(), modules: report.modules });
     }
+    verified.retain(|file| !file.modules.is_empty());
     if refused.is_empty() { Ok(verified) } else { Err(Refused(refused).into()) }
+}
+
+fn nothing(what: String) -> Refusal {
+    Refusal { rule: Rule::Nothing, place: String::new(), what }
 }
 
 /// Refuses a dist directory that none of these keys has signed, where there are any.
@@ -77,26 +86,38 @@ pub fn ensure_signed(dist: &Path, keys: &[PathBuf]) -> Result<()> {
     signature::verify(dist, keys)?.map_err(|doubt| Refused::of_file(doubt.file, doubt.rule, doubt.what).into())
 }
 
-/// The lock of a dist directory, whose modules are the ones that it names, and core modules with the interface that it says;
-/// the sums name it and them.
+/// The lock of a dist directory, whose modules are the ones that it names, core modules with the interface that it says, and
+/// each with a statement of how it was built; the sums name it, them, and what is said of them.
 pub(crate) fn verified_lock(dist: &Path) -> Result<Lock> {
-    let lock = Lock::read_verified(dist)
-        .map_err(|error| Refused::of_file(Lock::path(dist), Rule::Lock, format!("{error:#}")))?;
-    for module in lock.modules() {
-        let path = dist.join(&module.file);
-        let bytes = file::read(&path)?;
-        if wasmparser::Parser::is_component(&bytes) {
-            let what = "a component; Envoy loads core modules only: build for wasm32-unknown-unknown".to_owned();
-            return Err(Refused::of_file(path, Rule::Component, what).into());
-        }
-        let described = Interface { exports: module.exports.clone(), imports: module.imports.clone() };
-        if !Interface::read(&bytes).is_ok_and(|interface| interface.has_names_of(&described)) {
-            let what = "its imports and exports are not those of the lock: run `cargo palisade build`".to_owned();
-            return Err(Refused::of_file(path, Rule::Lock, what).into());
-        }
+    let of_lock = |error| Refused::of_file(Lock::path(dist), Rule::Lock, format!("{error:#}"));
+    let lock = Lock::read(dist).map_err(of_lock)?;
+    let refused: Vec<_> = lock.modules().iter().filter_map(|module| refused_module(dist, module)).collect();
+    if !refused.is_empty() {
+        return Err(Refused(refused).into());
     }
-    signature::ensure_whole(dist).map_err(|doubt| Refused::of_file(doubt.file, Rule::Lock, doubt.what))?;
+    signature::ensure_whole(dist, &lock).map_err(|doubt| Refused::of_file(doubt.file, Rule::Lock, doubt.what))?;
     Ok(lock)
+}
+
+/// Why a module of the lock must not be loaded, with the file that is to blame.
+fn refused_module(dist: &Path, module: &Module) -> Option<(PathBuf, Refusal)> {
+    let refusal = |rule, what| Refusal { rule, place: String::new(), what };
+    if let Err(error) = module.verify(dist) {
+        return Some((Lock::path(dist), refusal(Rule::Lock, format!("{error:#}"))));
+    }
+    let path = dist.join(&module.file);
+    let bytes = file::read(&path).unwrap_or_default();
+    if wasmparser::Parser::is_component(&bytes) {
+        let what = "a component; Envoy loads core modules only: build for wasm32-unknown-unknown".to_owned();
+        return Some((path, refusal(Rule::Component, what)));
+    }
+    let described = Interface { exports: module.exports.clone(), imports: module.imports.clone() };
+    if !Interface::read(&bytes).is_ok_and(|interface| interface.has_names_of(&described)) {
+        let what = "its imports and exports are not those of the lock: run `cargo palisade build`".to_owned();
+        return Some((path, refusal(Rule::Lock, what)));
+    }
+    let error = provenance::verify(dist, module).err()?;
+    Some((dist.join(provenance::file_of(&module.name)), refusal(Rule::Provenance, format!("{error:#}"))))
 }
 
 /// Whether a module of this project does not protect; one of somebody else's is taken for one that does.
@@ -121,7 +142,7 @@ impl FromStr for Release {
 // === impl Refused ===
 
 impl Refused {
-    fn of_file(file: PathBuf, rule: Rule, what: String) -> Self {
+    pub(crate) fn of_file(file: PathBuf, rule: Rule, what: String) -> Self {
         Self(vec![(file, Refusal { rule, place: String::new(), what })])
     }
 

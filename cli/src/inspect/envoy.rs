@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Inspection, Object, at};
+use super::{Inspection, Object, Reference, at};
 use crate::lock::Module;
 use crate::refusal::Rule;
 
@@ -22,6 +22,8 @@ impl<'a> Inspection<'a> {
                 let vm = field(object, "vm_config").filter(|_| !self.istio_plugins.contains(place));
                 if let Some(vm) = vm {
                     self.plugin(place, object, vm);
+                } else if let Some(name) = discovered_filter(object) {
+                    self.report.discovered.push(Reference { place: at(place, "config_discovery"), name });
                 } else if is_wasm_filter(object) && plugin_of(object).is_none() {
                     self.refuse(
                         Rule::UnknownModule,
@@ -108,13 +110,13 @@ impl<'a> Inspection<'a> {
     }
 
     fn remote(&mut self, place: &str, remote: &Value) -> Option<&'a Module> {
-        let retries = field_path(remote, &["retry_policy", "num_retries"]).and_then(Value::as_u64);
+        let retries = field_path(remote, &["retry_policy", "num_retries"]).and_then(number);
         if retries.unwrap_or(0) == 0 {
             let what = "missing or 0: Envoy retries once, and then answers 503 from then on; set it to 1 or more";
             self.refuse(Rule::Retries, &at(place, "retry_policy.num_retries"), what);
         }
         let cluster = field_path(remote, &["http_uri", "cluster"]).and_then(Value::as_str).unwrap_or_default();
-        self.report.clusters.push((at(place, "http_uri.cluster"), cluster.to_owned()));
+        self.report.clusters.push(Reference { place: at(place, "http_uri.cluster"), name: cluster.to_owned() });
         let sha256 = field_path(remote, &["sha256"]).and_then(Value::as_str).unwrap_or_default();
         let uri = field_path(remote, &["http_uri", "uri"]).and_then(Value::as_str).unwrap_or_default();
         self.module_by_hash(&at(place, "sha256"), sha256, uri)
@@ -177,6 +179,11 @@ pub(super) fn field_path<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Valu
     path.iter().try_fold(value, |value, name| field(value.as_object()?, name))
 }
 
+/// A number, which protobuf's JSON mapping takes as a string too.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
 fn camel_case(snake_case: &str) -> String {
     let mut words = snake_case.split('_');
     let mut name = words.next().unwrap_or_default().to_string();
@@ -190,10 +197,20 @@ fn camel_case(snake_case: &str) -> String {
 
 /// Whether this is the typed config of a Wasm filter, plain or wrapped in a `TypedStruct`.
 fn is_wasm_filter(object: &Object) -> bool {
-    ["@type", "type_url", "typeUrl"].into_iter().any(|key| {
-        let url = object.get(key).and_then(Value::as_str).unwrap_or_default();
-        url.starts_with("type.googleapis.com/envoy.extensions.") && url.contains(".wasm.v3.")
-    })
+    ["@type", "type_url", "typeUrl"]
+        .into_iter()
+        .any(|key| object.get(key).and_then(Value::as_str).is_some_and(is_wasm_type))
+}
+
+fn is_wasm_type(url: &str) -> bool {
+    url.starts_with("type.googleapis.com/envoy.extensions.") && url.contains(".wasm.v3.")
+}
+
+/// The name of a filter that may be a Wasm filter, and whose config comes from discovery.
+fn discovered_filter(filter: &Object) -> Option<String> {
+    let types = field_path(field(filter, "config_discovery")?, &["type_urls"])?.as_array()?;
+    let is_wasm = types.iter().any(|url| url.as_str().is_some_and(is_wasm_type));
+    is_wasm.then(|| field(filter, "name").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 fn plugin_of(filter: &Object) -> Option<&Value> {

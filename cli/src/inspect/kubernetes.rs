@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
 use serde_json::Value;
 
 use super::{Inspection, Object, at};
 use crate::hash::is_sha256;
 use crate::lock::Module;
 use crate::refusal::Rule;
+use crate::yaml;
 
 const DIGEST: &str = "@sha256:";
 
@@ -165,6 +167,33 @@ fn collect_digests(value: &Value, digests: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| collect_digests(item, digests)),
         _ => {}
     }
+}
+
+/// A document as it is; a `ConfigMap`, or one in a list, as the documents in its `data`.
+pub(super) fn unpack(place: String, document: Value, all: &mut Vec<(String, Value)>) -> Result<()> {
+    for (index, item) in items(&document).enumerate() {
+        if is_config_map(item) {
+            unpack(at(&place, &format!("items[{index}]")), item.clone(), all)?;
+        }
+    }
+    if !is_config_map(&document) {
+        all.push((place, document));
+        return Ok(());
+    }
+    for (name, text) in document.get("data").and_then(Value::as_object).into_iter().flatten() {
+        let place = at(&place, &format!("data[{name}]"));
+        let is_yaml = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
+        match yaml::documents(text.as_str().unwrap_or_default()) {
+            Ok(documents) => all.extend(documents.into_iter().map(|document| (place.clone(), document))),
+            Err(error) if is_yaml => return Err(error.context(place)),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_config_map(document: &Value) -> bool {
+    text(document, "apiVersion") == Some("v1") && text(document, "kind") == Some("ConfigMap")
 }
 
 fn kind_of(document: &Value) -> Option<&str> {

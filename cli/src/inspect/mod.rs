@@ -1,11 +1,12 @@
 //! The inspection of finished configs: what each document loads, held against the lock.
 
-mod clusters;
+mod definitions;
 mod envoy;
 mod kubernetes;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::slice;
 
 use anyhow::Result;
 use serde_json::{Map, Value};
@@ -13,6 +14,9 @@ use serde_json::{Map, Value};
 use crate::hash::is_sha256;
 use crate::lock::{Lock, Module};
 use crate::refusal::{Refusal, Rule};
+use crate::yaml;
+use definitions::Definitions;
+pub(crate) use definitions::settle;
 
 type Object = Map<String, Value>;
 
@@ -23,10 +27,22 @@ pub(crate) struct Report {
     pub(crate) refusals: Vec<Refusal>,
     /// The names of the modules that it loads.
     pub(crate) modules: Vec<String>,
-    /// The clusters that modules come from, each with the place that names it.
-    clusters: Vec<(String, String)>,
+    /// The clusters that modules come from.
+    clusters: Vec<Reference>,
+    /// The filters whose configs come from discovery.
+    discovered: Vec<Reference>,
+    /// What other configs of the same call may name.
+    definitions: Definitions,
+    /// Whether it has objects of Kubernetes.
+    is_of_kubernetes: bool,
     /// The digests by which it names images.
     digests: BTreeSet<String>,
+}
+
+/// A name of something that stands elsewhere.
+struct Reference {
+    place: String,
+    name: String,
 }
 
 /// What an inspection lets pass.
@@ -39,19 +55,36 @@ pub(crate) struct Policy<'a> {
 
 /// Inspects a config in YAML or JSON, of one document or more: Envoy's own, or objects of Istio and Envoy Gateway.
 pub(crate) fn inspect(config: &str, lock: &Lock, policy: &Policy<'_>) -> Result<Report> {
-    // Envoy merges nothing: it takes `<<` for a field of that name.
-    let options = serde_saphyr::options! { merge_keys: serde_saphyr::options::MergeKeyPolicy::Error };
-    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(config, options)?;
+    let mut report = inspect_part(config, lock, policy)?;
+    settle(slice::from_mut(&mut report));
+    Ok(report)
+}
+
+/// Inspects a config as [`inspect`] does, but for what others may define for it, which [`settle`] tells.
+pub(crate) fn inspect_part(config: &str, lock: &Lock, policy: &Policy<'_>) -> Result<Report> {
+    let documents = documents(config)?;
     let mut inspection = Inspection { lock, policy, report: Report::default(), istio_plugins: BTreeSet::new() };
-    let digests = documents.iter().flat_map(kubernetes::image_digests);
+    let digests = documents.iter().flat_map(|(_, document)| kubernetes::image_digests(document));
     inspection.report.digests = digests.filter(|digest| lock.module_by_sha256(digest).is_none()).collect();
-    for (document, number) in documents.iter().zip(1..) {
-        let place = if documents.len() > 1 { format!("document {number}") } else { String::new() };
-        inspection.kubernetes(&place, document);
-        inspection.envoy(&place, document);
+    for (place, document) in &documents {
+        inspection.kubernetes(place, document);
+        inspection.envoy(place, document);
     }
-    inspection.refuse_missing_clusters(&documents);
+    inspection.report.is_of_kubernetes = documents.iter().any(|(_, document)| document.get("apiVersion").is_some());
+    inspection.report.definitions = Definitions::of(&documents);
     Ok(inspection.report)
+}
+
+/// The documents of a config with their places; a `ConfigMap` is taken for those that it holds.
+fn documents(config: &str) -> Result<Vec<(String, Value)>> {
+    let documents = yaml::documents(config)?;
+    let number = |number| if documents.len() > 1 { format!("document {number}") } else { String::new() };
+    let places: Vec<_> = (1..=documents.len()).map(number).collect();
+    let mut all = Vec::new();
+    for (place, document) in places.into_iter().zip(documents) {
+        kubernetes::unpack(place, document, &mut all)?;
+    }
+    Ok(all)
 }
 
 struct Inspection<'a> {
@@ -103,8 +136,27 @@ impl<'a> Inspection<'a> {
     }
 
     fn refuse(&mut self, rule: Rule, place: &str, what: impl Into<String>) {
-        self.report.refusals.push(Refusal { rule, place: place.to_owned(), what: what.into() });
+        self.report.refusals.push(refusal(rule, place, what));
     }
+}
+
+impl Report {
+    /// A report of one refusal alone.
+    pub(crate) fn of(refusal: Refusal) -> Self {
+        Self { refusals: vec![refusal], ..Self::default() }
+    }
+
+    /// Whether there was something to inspect: what it loads, or what others may need it for.
+    pub(crate) fn is_of_use(&self) -> bool {
+        !self.modules.is_empty()
+            || !self.refusals.is_empty()
+            || !self.discovered.is_empty()
+            || self.definitions.is_of_use()
+    }
+}
+
+fn refusal(rule: Rule, place: &str, what: impl Into<String>) -> Refusal {
+    Refusal { rule, place: place.to_owned(), what: what.into() }
 }
 
 const REPIN: &str = "run `cargo palisade pin`";

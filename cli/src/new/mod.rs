@@ -55,14 +55,12 @@ const LOCK: &str = include_str!("../../../Cargo.lock");
 pub fn create(name: &Name, parent: &Path) -> Result<PathBuf> {
     let directory = parent.join(&name.0);
     ensure!(!directory.exists(), "{} is there already: choose another name", directory.display());
-    let unfinished = tempfile::Builder::new().prefix(".palisade-new-").tempdir_in(parent);
-    let unfinished = unfinished.with_context(|| format!("cannot write to {}", parent.display()))?;
-    write(name, unfinished.path())?;
-    settle_lock(unfinished.path())?;
-    fs::set_permissions(unfinished.path(), Permissions::from_mode(0o755))?;
-    fs::rename(unfinished.path(), &directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    // It has another name now.
-    let _ = unfinished.keep();
+    let desk = tempfile::Builder::new().prefix(".palisade-new-").tempdir_in(parent);
+    let desk = desk.with_context(|| format!("cannot write to {}", parent.display()))?;
+    let unfinished = desk.path().join(&name.0);
+    write(name, &unfinished)?;
+    settle_lock(&unfinished)?;
+    fs::rename(&unfinished, &directory).with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory)
 }
 
@@ -71,10 +69,16 @@ fn write(name: &Name, directory: &Path) -> Result<()> {
         file::write(&directory.join(name.fill(path)), name.fill(template))?;
     }
     for (path, _) in SCRIPTS {
-        fs::set_permissions(directory.join(path), Permissions::from_mode(0o755))?;
+        make_executable(&directory.join(path))?;
     }
     file::write(&directory.join("Cargo.lock"), LOCK)?;
     sdk::write(&directory.join("sdk"))
+}
+
+/// Lets those run a file who can read it.
+fn make_executable(path: &Path) -> Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
 }
 
 /// Leaves those crates in the lock that the filter needs.
@@ -126,12 +130,29 @@ impl FromStr for Name {
         if text.split('-').any(|word| word == "palisade") {
             return Err("palisade is this project's own name: leave it out".to_owned());
         }
-        Ok(Self(text.to_owned()))
+        let name = Self(text.to_owned());
+        let filter = name.fill("%Filter%");
+        if words_of_sources().any(|word| word == filter) {
+            return Err(format!("{filter} is something else in the sources of a filter: choose another name"));
+        }
+        if LOCK.contains(&format!("name = \"{text}\"\n")) {
+            return Err(format!("{text} is a crate that filters may be built of: choose another name"));
+        }
+        Ok(name)
     }
+}
+
+/// All words of the code in the templates, which may be names in it.
+fn words_of_sources() -> impl Iterator<Item = &'static str> {
+    let sources = FILES.iter().filter(|(path, _)| path.ends_with(".rs"));
+    let code = sources.flat_map(|(_, source)| source.lines()).filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split(|letter: char| !letter.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -159,6 +180,38 @@ mod tests {
             "palisade-sdk",
         ] {
             assert!(name.parse::<Name>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_in_a_filter_is_refused() {
+        for name in ["self", "filter", "on-failure", "result", "config-errors", "config", "serde", "hex"] {
+            assert!(name.parse::<Name>().is_err(), "{name}");
+        }
+    }
+
+    fn text(path: &str) -> &'static str {
+        FILES.iter().chain(SCRIPTS).find(|(it, _)| *it == path).unwrap().1
+    }
+
+    #[test]
+    fn the_secret_key_is_not_committed() {
+        assert!(text(".gitignore").lines().any(|line| line == "/palisade.key"), "where `keygen` writes it");
+    }
+
+    /// What stands in the workflow is there, and installs all that compiles Hurl.
+    #[test]
+    fn the_workflow_runs_what_is_written() {
+        let workflow: Value = serde_saphyr::from_str(text(".github/workflows/test.yml")).unwrap();
+        let steps = workflow["jobs"]["test"]["steps"].as_array().unwrap();
+        let runs: Vec<_> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+        let words: Vec<_> = runs.iter().flat_map(|run| run.split_whitespace()).collect();
+        let scripts: Vec<_> = words.iter().filter(|word| word.starts_with("scripts/")).collect();
+        assert_eq!(scripts, [&"scripts/test"]);
+        assert!(SCRIPTS.iter().any(|(path, _)| *path == "scripts/test"));
+        let (_, packages) = text("scripts/hurl").split_once("packages='").unwrap();
+        for package in packages.split_once('\'').unwrap().0.split(' ').filter(|package| *package != "gcc") {
+            assert!(words.contains(&package), "{package} is not installed");
         }
     }
 

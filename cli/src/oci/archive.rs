@@ -1,12 +1,11 @@
 //! The layers of an image: tar archives, packed with gzip, without anything of the time or the machine.
 
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
-use tar::{Archive, Builder, EntryType, Header};
+use tar::{Archive, Builder, EntryType, Header, PaxExtensions};
 
 use crate::hash::sha256;
 
@@ -50,17 +49,43 @@ pub(crate) fn pack(files: &[File]) -> Result<Layer> {
 ///
 /// # Errors
 ///
-/// What is no such archive, and one that is longer than [`MAX_UNPACKED`].
+/// What is no such archive, one that is longer than [`MAX_UNPACKED`], and one that Go's libraries read otherwise.
 pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<File>> {
     let mut archive = Vec::new();
     let read = MultiGzDecoder::new(packed).take(MAX_UNPACKED.saturating_add(1)).read_to_end(&mut archive);
     read.context("it is not packed with gzip")?;
     ensure!(u64::try_from(archive.len())? <= MAX_UNPACKED, "unpacked it is longer than {MAX_UNPACKED} bytes");
+    ensure_unambiguous(&archive)?;
     let mut files = Vec::new();
     for entry in Archive::new(archive.as_slice()).entries()? {
         files.push(read_entry(entry).context("it is no tar archive")?);
     }
     Ok(files)
+}
+
+/// Refuses what Go's library reads otherwise than the one here, so that nobody shows one module here and another to a proxy: names
+/// and sizes that stand beside the header, of sparse files too, and contents of what has none, over which Go does not step.
+fn ensure_unambiguous(archive: &[u8]) -> Result<()> {
+    for entry in Archive::new(archive).entries()?.raw(true) {
+        let mut entry = entry.context("it is no tar archive")?;
+        let is_clear = match entry.header().entry_type() {
+            // A zero is the old format's, in which a name that ends with a slash is a directory's.
+            EntryType::Regular => entry.header().as_old().linkflag != [0],
+            EntryType::Directory | EntryType::Symlink | EntryType::Link => entry.size() == 0,
+            EntryType::XHeader => {
+                let mut records = Vec::new();
+                entry.read_to_end(&mut records)?;
+                PaxExtensions::new(&records).all(|record| record.is_ok_and(|record| is_known_alike(record.key_bytes())))
+            }
+            _ => false,
+        };
+        ensure!(is_clear, "{} in it can be read in more than one way", entry.path()?.display());
+    }
+    Ok(())
+}
+
+fn is_known_alike(pax_key: &[u8]) -> bool {
+    !matches!(pax_key, b"path" | b"size") && !pax_key.starts_with(b"GNU.sparse.")
 }
 
 fn read_entry(entry: io::Result<tar::Entry<'_, &[u8]>>) -> Result<File> {
@@ -76,9 +101,9 @@ impl File {
         Self { path: path.into(), bytes }
     }
 
-    /// The last part of its path.
+    /// The last part of its path, as Go has it: of `plugin.wasm/.` it is the point.
     pub(crate) fn name(&self) -> &str {
-        Path::new(&self.path).file_name().and_then(|name| name.to_str()).unwrap_or_default()
+        self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -135,6 +160,55 @@ mod tests {
             packer.finish().unwrap()
         });
         assert_eq!(unpack(&parts.concat()).unwrap(), [File::new("plugin.wasm", vec![7])]);
+    }
+
+    /// Why an archive of these entries, each with its type, path and content, is refused.
+    fn refusal(entries: &[(u8, &str, &[u8])]) -> Option<String> {
+        let mut archive = Builder::new(Vec::new());
+        for (kind, path, content) in entries {
+            let mut header = Header::new_gnu();
+            header.as_old_mut().linkflag = [*kind];
+            header.set_path(path).unwrap();
+            header.set_size(content.len().try_into().unwrap());
+            header.set_cksum();
+            archive.append(&header, *content).unwrap();
+        }
+        let mut packer = GzBuilder::new().write(Vec::new(), Compression::fast());
+        packer.write_all(&archive.into_inner().unwrap()).unwrap();
+        unpack(&packer.finish().unwrap()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_archive_in_which_a_proxy_could_find_another_module_is_refused() {
+        let plugin = (b'0', "plugin.wasm", &b"module"[..]);
+        for what_docker_adds in [(b'5', "etc/", &b""[..]), (b'2', "link", b""), (b'x', "plugin.wasm", b"11 mtime=1\n")]
+        {
+            assert_eq!(refusal(&[what_docker_adds, plugin]), None, "{what_docker_adds:?}");
+        }
+        for (kind, path, content) in [
+            (b'2', "link", &[b'h'; 512][..]),
+            (b'5', "etc/", b"a header"),
+            (0, "etc/", b"a header"),
+            (b'x', "sparse", b"31 GNU.sparse.name=plugin.wasm\n"),
+            (b'x', "long", b"20 path=plugin.wasm\n"),
+            (b'x', "size", b"10 size=9\n"),
+            (b'x', "broken", b"a record"),
+            (b'g', "all", b"20 path=plugin.wasm\n"),
+            (b'L', "long", b"plugin.wasm\0more"),
+            (b'S', "sparse", b""),
+        ] {
+            let what = refusal(&[(kind, path, content), plugin]).unwrap_or_default();
+            assert!(what.contains("in more than one way"), "{kind} {path}: {what}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_go_s() {
+        for (path, name) in
+            [("plugin.wasm", "plugin.wasm"), ("./a/plugin.wasm/", "plugin.wasm"), ("plugin.wasm/.", "."), ("/", "")]
+        {
+            assert_eq!(File::new(path, Vec::new()).name(), name, "{path}");
+        }
     }
 
     fn archive_of(packed: &[u8]) -> Vec<u8> {

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{Image, directory, pull, readers, registry};
 use crate::command::{Signed, dist_or};
 use crate::lock::{Lock, Module};
+use crate::terminal::shown;
 use crate::verify;
 
 /// `palisade pack`.
@@ -135,7 +136,7 @@ impl Pull {
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
-        print!("{}", readers::inspect(&self.image, self.transport.is_plain)?);
+        print!("{}", shown(&readers::inspect(&self.image, self.transport.is_plain)?.to_string()));
         Ok(())
     }
 }

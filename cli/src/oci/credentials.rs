@@ -18,6 +18,9 @@ const MAX_TOKEN: u64 = 1 << 16;
 const USERNAME: &str = "PALISADE_REGISTRY_USERNAME";
 const PASSWORD: &str = "PALISADE_REGISTRY_PASSWORD";
 
+/// What a credential helper says of a registry that it does not know.
+const NOT_FOUND: &str = "credentials not found in native keychain";
+
 /// A user's name and password at a registry.
 pub(crate) struct Credentials {
     username: String,
@@ -39,12 +42,13 @@ impl Credentials {
     }
 
     fn of_docker(registry: &str) -> Result<Option<Self>> {
-        match docker_credential::get_credential(registry) {
+        match docker_credential::get_credential(name_in_docker(registry)) {
             Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(Self { username, password })),
             Ok(DockerCredential::IdentityToken(_)) => bail!(
                 "docker's config has an identity token for {registry}, which is not supported; set {USERNAME} and {PASSWORD}"
             ),
             Err(Failure::NoCredentialConfigured | Failure::ConfigNotFound | Failure::ConfigReadError) => Ok(None),
+            Err(Failure::HelperFailure { stdout, .. }) if stdout.trim() == NOT_FOUND => Ok(None),
             // What it has written may hold what nobody should read.
             Err(Failure::HelperFailure { helper, .. }) => {
                 bail!("docker's credential helper {helper} failed for {registry}")
@@ -57,6 +61,11 @@ impl Credentials {
     fn basic(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
     }
+}
+
+/// What `docker login` calls a registry, which helpers compare letter by letter.
+fn name_in_docker(registry: &str) -> &str {
+    if registry == "index.docker.io" { "https://index.docker.io/v1/" } else { registry }
 }
 
 /// The value of `authorization` that answers the challenges; none where only credentials would, and there are none.
@@ -77,10 +86,11 @@ pub(crate) fn answer(challenges: &[&str], credentials: Option<&Credentials>, age
 
 /// A token of the service that a challenge names (the distribution project's "Token Authentication Specification").
 fn token(challenge: &ChallengeRef<'_>, credentials: Option<&Credentials>, agent: &Agent) -> Result<String> {
+    /// Services send the token under either name, or under both.
     #[derive(Deserialize)]
     struct Answer {
-        #[serde(alias = "access_token")]
-        token: String,
+        token: Option<String>,
+        access_token: Option<String>,
     }
     let parameter = |name: &str| {
         challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_unescaped())
@@ -100,12 +110,27 @@ fn token(challenge: &ChallengeRef<'_>, credentials: Option<&Credentials>, agent:
     ensure!(response.status().is_success(), "{}: it answers {}", failed(), response.status());
     let body = response.body_mut().with_config().limit(MAX_TOKEN).read_to_vec().with_context(failed)?;
     // The parser's own message would quote what it has read.
-    let Ok(Answer { token }) = serde_json::from_slice(&body) else { bail!("{}: its answer holds none", failed()) };
-    Ok(token)
+    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
+    let token = answer.and_then(|answer| answer.token.or(answer.access_token));
+    token.with_context(|| format!("{}: its answer holds none", failed()))
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oci_spec::distribution::Reference;
+
+    use super::*;
+
+    #[test]
+    fn docker_knows_its_hub_by_an_address_and_others_by_their_names() {
+        let registry = |image: &str| name_in_docker(image.parse::<Reference>().unwrap().resolve_registry()).to_owned();
+        assert_eq!(registry("acme/auth:1"), "https://index.docker.io/v1/");
+        assert_eq!(registry("registry.example:5000/acme/auth:1"), "registry.example:5000");
     }
 }

@@ -13,6 +13,7 @@ use super::blob::Blob;
 use crate::file;
 use crate::hash::sha256;
 use crate::lock::{Lock, Module};
+use crate::provenance;
 use crate::sbom;
 use crate::signature;
 
@@ -82,9 +83,15 @@ impl Image {
 }
 
 /// The files of a dist directory by which a module is verified, as far as there are.
-pub(crate) fn evidence_of(module: &str) -> [String; 4] {
+pub(crate) fn evidence_of(module: &str) -> [String; 5] {
     let lock = Lock::path(Path::new("")).display().to_string();
-    [signature::SUMS.to_owned(), signature::SIGNATURE.to_owned(), lock, sbom::file_of(module)]
+    [
+        signature::SUMS.to_owned(),
+        signature::SIGNATURE.to_owned(),
+        lock,
+        sbom::file_of(module),
+        provenance::file_of(module),
+    ]
 }
 
 fn evidence(module: &Module, dist: &Path) -> Result<Vec<File>> {

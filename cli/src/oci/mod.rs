@@ -4,7 +4,8 @@
 //! manifest  application/vnd.oci.image.manifest.v1+json, by whose digest the proxies find the image; never an index
 //! config    application/vnd.oci.image.config.v1+json
 //! layers    application/vnd.oci.image.layer.v1.tar+gzip
-//!   first   SHA256SUMS, SHA256SUMS.minisig, palisade.lock, sboms/<name>.cdx.json: what the module is held against
+//!   first   SHA256SUMS, SHA256SUMS.minisig, palisade.lock, sboms/<name>.cdx.json, provenance/<name>.intoto.json: what the
+//!           module is held against
 //!   last    plugin.wasm, which is all that the proxies look for
 //! ```
 //!

@@ -12,6 +12,8 @@ use super::image::PLUGIN;
 use super::registry::{self, Registry};
 use super::source::{self, Document, Source};
 use crate::hash::sha256;
+use crate::refusal::Rule;
+use crate::verify::Refused;
 use crate::wasm::Interface;
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -50,16 +52,21 @@ pub struct Found {
 ///
 /// # Errors
 ///
-/// If it cannot be had, or something in it is not what its digest names.
+/// If it cannot be had, is not the one of the digest in its reference, or something in it is not what its digest names.
 pub fn inspect(image: &str, is_plain: bool) -> Result<Report> {
     if Path::new(image).is_dir() {
-        return report(&Directory::open(Path::new(image))?);
+        return report(&Directory::open(Path::new(image))?, None);
     }
-    report(&Registry::open(&registry::reference(image)?, is_plain)?)
+    let reference = registry::reference(image)?;
+    report(&Registry::open(&reference, is_plain)?, reference.digest())
 }
 
-fn report(source: &dyn Source) -> Result<Report> {
+fn report(source: &dyn Source, asked: Option<&str>) -> Result<Report> {
     let found = source::find(source)?;
+    if let Some(asked) = asked.filter(|asked| asked.strip_prefix("sha256:") != Some(&found.sha256)) {
+        let what = format!("it is sha256:{}, not {asked}", found.sha256);
+        return Err(Refused::of_image(source.name(), Rule::Moved, what).into());
+    }
     let (module, readers) = match &found.document {
         Document::Index(index) => (None, [PROXIES, CONTAINERS, RUNTIMES].map(|who| (who, why_no_index(who, index)))),
         Document::Image(image) => of_image(source, image)?,
@@ -111,15 +118,15 @@ fn compat(source: &dyn Source, image: &ImageManifest, wanted: &MediaType) -> Res
     Ok(found.ok_or_else(|| format!("the last layer holds no {PLUGIN}")))
 }
 
-/// The files in the layers before the last one, where it is the last that holds the module.
+/// The files in the first layer, where it is another one that holds the module. What more layers hold is nobody's business: an
+/// image could have thousands of them, each of which fills the memory.
 pub(crate) fn files_beside(source: &dyn Source, image: &ImageManifest) -> Result<Vec<File>> {
-    let mut files = Vec::new();
-    for layer in image.layers().split_last().map_or(&[][..], |(_, others)| others) {
-        if *layer.media_type() == MediaType::ImageLayerGzip {
-            files.extend(archive::unpack(&source::read(source, layer)?)?);
+    match image.layers().as_slice() {
+        [first, _, ..] if *first.media_type() == MediaType::ImageLayerGzip => {
+            archive::unpack(&source::read(source, first)?)
         }
+        _ => Ok(Vec::new()),
     }
-    Ok(files)
 }
 
 fn why_no_index(who: &str, index: &ImageIndex) -> Option<String> {

@@ -10,7 +10,7 @@ use ureq::config::RedirectAuthHeaders;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, Error, ResponseExt as _};
 
 use super::blob::Blob;
 use super::credentials::{self, Credentials};
@@ -61,10 +61,14 @@ pub fn push(image: &Image, reference: &Reference, is_plain: bool) -> Result<()> 
 ///
 /// # Errors
 ///
-/// What is no reference.
+/// What is no reference, or has neither tag nor digest: `latest` is written, not guessed.
 pub(crate) fn reference(text: &str) -> Result<Reference> {
     let bare = text.strip_prefix("oci://").unwrap_or(text);
-    bare.parse().with_context(|| format!("`{text}` is no image: write registry/repository:tag"))
+    let what = || format!("`{text}` is no image: write registry/repository:tag, or registry/repository@sha256:digest");
+    let reference: Reference = bare.parse().with_context(what)?;
+    let end = reference.digest().map(|digest| format!("@{digest}")).or(reference.tag().map(|tag| format!(":{tag}")));
+    ensure!(end.is_some_and(|end| bare.ends_with(&end)), what());
+    Ok(reference)
 }
 
 impl<'a> Registry<'a> {
@@ -104,10 +108,11 @@ impl<'a> Registry<'a> {
         self.expect(&done, &[StatusCode::CREATED], "a blob")
     }
 
-    /// Sends a request, and once more with what the registry's challenge asks for.
+    /// Sends a request, and once more with what the registry's challenge asks for. Who answers where the registry redirects to is
+    /// not asked: its challenge could name a token service of its own, which would be told the password.
     fn send(&self, method: Method, url: &str, body: Option<(&str, &[u8])>) -> Result<Response<Body>> {
         let response = self.send_once(&method, url, body)?;
-        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(url) {
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_own(&response.get_uri().to_string()) {
             return Ok(response);
         }
         let challenges = response.headers().get_all(WWW_AUTHENTICATE);

@@ -65,3 +65,54 @@ fn yaml_in_flow_style_is_not_taken_for_broken_json() {
     let output = house.palisade(&["check", "trace-sampler", "flow.yaml"]);
     assert!(stderr(&output).contains("\n  defualt: unknown field"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_file_is_read_by_its_name_and_as_envoy_reads_it() {
+    let house = House::new();
+    let check = |name: &str, content: &str| {
+        house.write(name, content);
+        stderr(&house.palisade(&["check", "trace-sampler", name]))
+    };
+    let trailing = r#"{"default": {"sample": "10%"},}"#;
+    assert_eq!(check("a.yaml", trailing), "", "YAML may have a comma at the end");
+    assert!(check("a.json", trailing).contains("not valid JSON"));
+    let merged = "base: &base {sample: 10%}\ndefault: {<<: *base}\n";
+    assert!(check("b.yaml", merged).contains("merge key"), "{}", check("b.yaml", merged));
+    let two = "default: {sample: 10%}\n---\ndefault: {sample: 20%}\n";
+    assert!(check("c.yaml", two).contains("there are 2 documents"), "{}", check("c.yaml", two));
+}
+
+#[test]
+fn the_config_of_a_fused_module_is_read_by_all_of_its_filters() {
+    let house = House::new();
+    let check = |filters: &str, content: &str| {
+        house.write("fused.yaml", content);
+        let output = house.palisade(&["check", filters, "fused.yaml"]);
+        (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output)))
+    };
+    let (auth, sampler) = ("auth: {default: {allow: anonymous}}\n", "trace_sampler: {default: {sample: 1%}}\n");
+    let both = format!("{auth}{sampler}");
+    let taken = (true, "fused.yaml: a config of trace-sampler-span-export,auth\n".to_owned());
+    assert_eq!(check("trace-sampler-span-export,auth", &both), taken);
+    let (taken, told) =
+        check("auth,trace-sampler,rate-limit", &format!("{sampler}auth: {{defualt: 1}}\nmasking: {{}}\n"));
+    assert!(!taken);
+    for error in [
+        "fused.yaml is no config of auth,trace-sampler,rate-limit:",
+        "\n  auth.defualt: unknown field",
+        "\n  config: missing field \"rate_limit\"",
+        "\n  masking: unknown field; the filters' are auth, trace_sampler, rate_limit",
+    ] {
+        assert!(told.contains(error), "{error}: {told}");
+    }
+    for (filters, content, told) in [
+        ("auth,trace-sampler", "[]", "config: expected an object"),
+        ("auth,trace-sampler", "{\"auth\": 1", "config: not valid JSON"),
+        ("auth,trace-sampler", "auth: 1\ntrace_sampler: []\n", "\n  auth: expected an object"),
+        ("auth,auth", &both, "auth and auth cannot be fused"),
+        ("auth,aut", &both, "no such filter; there is auth"),
+    ] {
+        let (taken, all) = check(filters, content);
+        assert!(!taken && all.contains(told), "{told}: {all}");
+    }
+}

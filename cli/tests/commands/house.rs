@@ -8,6 +8,7 @@ use palisade::catalog;
 use palisade::lock::{Lock, Module};
 use palisade::pin::{self, Images};
 use palisade::wasm::Interface;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -43,11 +44,18 @@ impl House {
     fn of(modules: &[(String, String)]) -> Self {
         let house = Self { directory: TempDir::new().unwrap() };
         let modules: Vec<_> = modules.iter().map(|(name, text)| house.module(name, text)).collect();
-        let sums = modules.iter().map(|module| format!("{}  {}\n", module.sha256, module.file)).collect::<String>();
-        let lock = serde_json::to_vec(&Lock::new(modules)).unwrap();
-        house.write("dist/SHA256SUMS", format!("{sums}{}  palisade.lock\n", sha256(&lock)));
-        house.write("dist/palisade.lock", lock);
+        house.write("dist/palisade.lock", serde_json::to_vec(&Lock::new(modules)).unwrap());
+        house.sum();
         house
+    }
+
+    /// Writes the sums of what is in `dist/` now.
+    pub(crate) fn sum(&self) {
+        let modules = self.modules();
+        let of_module = |name| [format!("modules/{name}.wasm"), format!("sboms/{name}.cdx.json"), provenance(name)];
+        let names = modules.iter().flat_map(|name| of_module(name)).chain(["palisade.lock".to_owned()]);
+        let line = |name| Some(format!("{}  {name}\n", sha256(&fs::read(self.path("dist").join(&name)).ok()?)));
+        self.write("dist/SHA256SUMS", names.filter_map(line).collect::<String>());
     }
 
     /// The names of the modules.
@@ -71,6 +79,7 @@ impl House {
             labels: vec!["tier".into()],
         };
         self.write(&format!("dist/{}", module.file), bytes);
+        self.write(&format!("dist/{}", provenance(name)), statement(&module.file, &module.sha256).to_string());
         module
     }
 
@@ -118,6 +127,27 @@ impl House {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
         fs::write(path, content).unwrap();
     }
+}
+
+/// Where the statement of a module is.
+pub(crate) fn provenance(module: &str) -> String {
+    format!("provenance/{module}.intoto.json")
+}
+
+/// The least that a statement about a file says.
+pub(crate) fn statement(file: &str, sha256: &str) -> Value {
+    let mut statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": file, "digest": {"sha256": sha256}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {"buildType": "https://builds.example/v1", "externalParameters": {}},
+            "runDetails": {"builder": {"id": "https://builds.example"}},
+        },
+    });
+    // The bytes are the same, whatever holds the fields.
+    statement.sort_all_objects();
+    statement
 }
 
 /// [`MODULE`] with other bytes.

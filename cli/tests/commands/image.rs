@@ -1,8 +1,10 @@
 //! `palisade pack`, `push`, `pull` and `inspect`, against Debian's registry and against ones that lie.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -101,7 +103,7 @@ fn an_image_has_one_digest_however_often_it_is_pushed_and_skopeo_keeps_it() {
 fn the_digest_of_an_image_follows_from_its_files_alone() {
     let house = House::new();
     let digest = digest_in(&run(&house, &["pack", "probe", "--dist", "dist"]));
-    assert_eq!(digest, "8fc9427897015c63bc64fdfb1095ac99ca0650a2893d7c817fe132d885d0aeee");
+    assert_eq!(digest, "b3814de607f3bf0ecf5a5a4c3f75ba33a1a9e5217b245b70df428a6db587b909");
 }
 
 #[test]
@@ -262,6 +264,16 @@ fn inspect_says_who_reads_an_image_and_why_others_cannot() {
 }
 
 #[test]
+fn an_image_gives_no_commands_to_the_terminal() {
+    let house = signed();
+    let image = directory(&house, CONFIG, &[("text/\u{1b}[2J", b"a".to_vec())]);
+    let told = inspect(&house, &image);
+    assert!(told.contains("the last layer is text/\u{fffd}[2J, not"), "{told}");
+    let error = stderr(&house.palisade(&["pull", "registry.example/a\u{1b}[2J:1", "--out", "pulled"]));
+    assert!(!error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
 fn a_changed_byte_anywhere_in_a_directory_is_refused() {
     let house = signed();
     run(&house, &["pack", "probe", "--dist", "dist"]);
@@ -346,7 +358,9 @@ fn a_registry_that_sends_other_bytes_or_too_many_is_refused() {
 fn a_token_is_got_with_the_password_which_nobody_else_is_told() {
     let house = signed();
     run(&house, &["pack", "probe", "--dist", "dist"]);
-    let service = Script::start(|_| answer("200 OK", "", br#"{"token": "of-the-service"}"#));
+    // Docker Hub's sends the token under both of its names.
+    let token = br#"{"token": "of-the-service", "access_token": "of-the-service", "expires_in": 300}"#;
+    let service = Script::start(|_| answer("200 OK", "", token));
     let storage_blobs = house.path("dist/images/probe/blobs/sha256");
     let storage = Script::start(move |head| {
         let digest = head.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
@@ -385,4 +399,91 @@ fn a_token_is_got_with_the_password_which_nobody_else_is_told() {
     }
     assert!(registry.heads().iter().all(|head| !head.contains("basic")));
     assert_eq!(storage.heads().len(), 2, "both layers");
+}
+
+#[test]
+fn who_answers_where_a_registry_redirects_to_is_told_no_password() {
+    let house = signed();
+    run(&house, &["pack", "probe", "--dist", "dist"]);
+    let stranger = Arc::new(OnceLock::new());
+    let own: Arc<OnceLock<String>> = Arc::clone(&stranger);
+    let storage = Script::start(move |_| {
+        let challenge = format!("www-authenticate: Bearer realm=\"http://{}/token\"\r\n", own.get().unwrap());
+        answer("401 Unauthorized", &challenge, br#"{"token": "a"}"#)
+    });
+    stranger.set(storage.address.clone()).unwrap();
+    let store = storage.address.clone();
+    let redirect = move |path: &str, honest: Vec<u8>| match path.split_once("/blobs/") {
+        Some((_, blob)) => answer("307 Temporary Redirect", &format!("location: http://{store}/{blob}\r\n"), b""),
+        None => honest,
+    };
+    let (registry, digest) = serving(&house.path("dist/images/probe"), redirect);
+    let environment = [("PALISADE_REGISTRY_USERNAME", USER), ("PALISADE_REGISTRY_PASSWORD", PASSWORD)];
+    let image = format!("{}/probe:1", registry.address);
+    let pull = ["pull", &image, "--sha256", &digest, "--out", "pulled", "--plain-http"];
+    let output = house.palisade_with(&pull, &environment);
+    assert_eq!(output.status.code(), Some(46), "{}", stderr(&output));
+    let heads = storage.heads();
+    assert!(!heads.is_empty() && heads.iter().all(|head| !head.contains("authorization")), "{heads:?}");
+}
+
+#[test]
+fn an_image_without_tag_and_digest_is_none() {
+    let (house, registry) = (signed(), Registry::open());
+    let image = registry.image("probe");
+    let what = format!("`{image}` is no image: write registry/repository:tag");
+    refused(&house, &["push", "probe", &image, "--dist", "dist"], &what, 1);
+    pull_refused(&house, &image, &["--sha256", &"d".repeat(64)], &what, 1);
+    push(&house, "probe", &format!("{image}:latest"));
+}
+
+#[test]
+fn a_helper_that_knows_no_password_leaves_the_user_a_stranger() {
+    let (house, registry) = (signed(), Registry::open());
+    let helper = house.path("bin/docker-credential-empty");
+    house.write(
+        "bin/docker-credential-empty",
+        "#!/bin/sh\ncat >/dev/null\necho credentials not found in native keychain\nexit 1\n",
+    );
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    house.write("docker/config.json", json!({"credsStore": "empty"}).to_string());
+    let path = format!("{}:{}", house.path("bin").display(), std::env::var("PATH").unwrap());
+    let push = ["push", "probe", &registry.image("probe:1"), "--dist", "dist"];
+    let output = house.palisade_with(&push, &[("DOCKER_CONFIG", "docker"), ("PATH", &path)]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    house.write("bin/docker-credential-empty", "#!/bin/sh\ncat >/dev/null\necho the keychain is locked\nexit 1\n");
+    let output = house.palisade_with(&push, &[("DOCKER_CONFIG", "docker"), ("PATH", &path)]);
+    assert!(stderr(&output).contains("credential helper docker-credential-empty failed"), "{}", stderr(&output));
+}
+
+#[test]
+fn inspect_refuses_another_image_than_the_one_of_the_digest() {
+    let house = signed();
+    run(&house, &["pack", "probe", "--dist", "dist"]);
+    let (registry, digest) = serving(&house.path("dist/images/probe"), |_, honest| honest);
+    let image = |digest: &str| format!("{}/probe@sha256:{digest}", registry.address);
+    assert!(inspect(&house, &image(&digest)).contains("layout compat"));
+    let what = format!("it is sha256:{digest}, not sha256:{}", "d".repeat(64));
+    refused(&house, &["inspect", &image(&"d".repeat(64))], &what, 40);
+}
+
+#[test]
+fn of_an_image_of_many_layers_the_first_and_the_last_are_read() {
+    let house = signed();
+    let digest = digest_in(&run(&house, &["pack", "probe", "--dist", "dist"]));
+    let blobs = house.path("dist/images/probe/blobs/sha256");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(blobs.join(digest)).unwrap()).unwrap();
+    let layers = manifest["layers"].as_array_mut().unwrap();
+    // One that nobody can read, in the place of one that fills the memory.
+    let mut between = layers[0].clone();
+    between["digest"] = format!("sha256:{}", "d".repeat(64)).into();
+    layers.insert(1, between);
+    let manifest = manifest.to_string();
+    let digest = sha256(manifest.as_bytes());
+    let (registry, _) = serving(&house.path("dist/images/probe"), move |path, honest| {
+        if path.contains("/manifests/") { answer("200 OK", "", manifest.as_bytes()) } else { honest }
+    });
+    let image = format!("{}/probe:1", registry.address);
+    run(&house, &["pull", &image, "--sha256", &digest, "--key", "a.pub", "--out", "pulled"]);
+    assert!(house.path("pulled/palisade.lock").is_file());
 }

@@ -87,7 +87,7 @@ fn a_filter_has_the_config_that_it_has_in_envoy() {
         assert!(expected.is_object());
         assert_eq!(plugin["spec"]["pluginConfig"], *expected);
         assert_eq!(gateway["wasm"][index]["config"], *expected);
-        assert_eq!(patches["configPatches"][index]["patch"]["value"], filters[index]);
+        assert_eq!(patches["configPatches"][plugins.len() - 1 - index]["patch"]["value"], filters[index]);
     }
 }
 
@@ -111,11 +111,13 @@ fn the_chain_keeps_its_order_in_every_mesh() {
     let gateway = spec(&house, "envoy-gateway/chain.yaml");
     assert_eq!(names(&gateway["wasm"], "/name"), CHAIN);
 
-    // Each is put before the router, behind those that were put there before.
+    // Each is put before all that are there: before Istio's own, which see of a caller what auth says, and not what he says.
     let patches = spec(&house, "istio/chain.envoy-filter.yaml")["configPatches"].clone();
     let filters = patches.as_array().unwrap().iter().filter(|patch| patch["applyTo"] == "HTTP_FILTER");
-    let filters = Value::Array(filters.cloned().collect());
-    assert_eq!(names(&filters, "/patch/value/typed_config/config/name"), CHAIN);
+    let (filters, operations): (Vec<_>, Vec<_>) =
+        filters.rev().map(|patch| (patch.clone(), patch["patch"]["operation"].clone())).unzip();
+    assert_eq!(names(&Value::Array(filters), "/patch/value/typed_config/config/name"), CHAIN);
+    assert_eq!(operations, ["INSERT_FIRST"; 4]);
 }
 
 #[test]

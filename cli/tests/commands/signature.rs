@@ -6,10 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use palisade::verify::{self, Refused, Terms};
+
 use crate::house::{House, stderr};
 
 /// A house whose dist directory is signed by `a.key`; there is another key, `b.key`.
-fn signed() -> House {
+pub(crate) fn signed() -> House {
     let house = House::new();
     house.render();
     for name in ["a", "b"] {
@@ -17,13 +19,17 @@ fn signed() -> House {
             house.palisade(&["keygen", "--secret", &format!("{name}.key"), "--public", &format!("{name}.pub")]);
         assert!(output.status.success(), "{}", stderr(&output));
     }
-    let output = house.palisade(&["sign", "--dist", "dist", "--secret", "a.key"]);
-    assert!(output.status.success(), "{}", stderr(&output));
+    sign(&house);
     house
 }
 
+fn sign(house: &House) {
+    let output = house.palisade(&["sign", "--dist", "dist", "--secret", "a.key"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 /// The exit code of `verify` with these keys, and what it tells.
-fn verify(house: &House, keys: &[&str]) -> (i32, String) {
+fn verify_by(house: &House, keys: &[&str]) -> (i32, String) {
     let mut arguments = vec!["verify", "dist/envoy/probe.yaml", "--dist", "dist"];
     for key in keys {
         arguments.extend(["--key", key]);
@@ -36,7 +42,7 @@ fn verify(house: &House, keys: &[&str]) -> (i32, String) {
 fn what_is_signed_by_one_of_the_keys_is_taken() {
     let house = signed();
     for keys in [&["a.pub"][..], &["b.pub", "a.pub"]] {
-        let (code, told) = verify(&house, keys);
+        let (code, told) = verify_by(&house, keys);
         assert_eq!(code, 0, "{told}");
     }
 }
@@ -44,46 +50,71 @@ fn what_is_signed_by_one_of_the_keys_is_taken() {
 #[test]
 fn the_signature_of_another_key_and_none_at_all_are_refused() {
     let house = signed();
-    let (code, told) = verify(&house, &["b.pub"]);
+    let (code, told) = verify_by(&house, &["b.pub"]);
     assert_eq!(code, 24, "{told}");
     assert!(told.contains("SHA256SUMS.minisig: by another key"), "{told}");
     let path = house.path("dist/SHA256SUMS.minisig");
     let signature = fs::read_to_string(&path).unwrap();
     for end in [0, 40, signature.len() / 2, signature.len() - 30] {
         fs::write(&path, &signature[..end]).unwrap();
-        let (code, told) = verify(&house, &["a.pub"]);
+        let (code, told) = verify_by(&house, &["a.pub"]);
         assert_eq!(code, 23, "{end}: {told}");
         assert!(told.contains("no whole signature"), "{told}");
     }
+    for longer in [format!("{signature}\n"), format!("{signature}{signature}"), signature.replace('\n', "\r\n")] {
+        fs::write(&path, longer).unwrap();
+        let (code, told) = verify_by(&house, &["a.pub"]);
+        assert_eq!(code, 23, "{told}");
+    }
     fs::remove_file(&path).unwrap();
-    let (code, told) = verify(&house, &["a.pub"]);
+    let (code, told) = verify_by(&house, &["a.pub"]);
     assert_eq!(code, 23, "{told}");
     assert!(told.contains("there is no signature"), "{told}");
-    assert_eq!(verify(&house, &[]).0, 0, "nobody asked for one");
+    assert_eq!(verify_by(&house, &[]).0, 0, "nobody asked for one");
 }
 
 #[test]
 fn a_changed_byte_anywhere_is_refused() {
     let house = signed();
-    for name in
-        ["SHA256SUMS", "palisade.lock", "modules/probe.wasm", "modules/trace_sampler.wasm", "SHA256SUMS.minisig"]
-    {
-        let path = house.path(&format!("dist/{name}"));
+    house.write("dist/sboms/probe.cdx.json", "{\"bomFormat\": \"CycloneDX\"}\n");
+    house.sum();
+    sign(&house);
+    let terms = Terms { allow: Vec::new(), envoy: "1.40".parse().unwrap(), keys: vec![house.path("a.pub")] };
+    let (dist, config) = (house.path("dist"), [house.path("dist/envoy/probe.yaml")]);
+    let refused = || {
+        let refused = verify::verify(&config, &dist, &terms).map(|_| 0);
+        refused.unwrap_or_else(|error| error.downcast_ref().map_or(1, Refused::exit_code))
+    };
+    assert_eq!(refused(), 0);
+    let mut mask = 0_u8;
+    for name in FILES {
+        let path = dist.join(name);
         let bytes = fs::read(&path).unwrap();
-        // Of the signature the first line is a comment that nobody signs.
-        let first =
-            if name.ends_with("minisig") { bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1 } else { 0 };
-        for place in (first..bytes.len()).step_by((bytes.len() / 40).max(1)) {
+        // Of the signature the first line is a comment that nobody signs, and that other tools write otherwise.
+        let first = if name == SIGNATURE { bytes.iter().position(|byte| *byte == b'\n').unwrap() } else { 0 };
+        for place in first..bytes.len() {
+            mask = mask.wrapping_add(37).max(1);
             let mut changed = bytes.clone();
-            changed[place] ^= 1;
+            changed[place] ^= mask;
             fs::write(&path, changed).unwrap();
-            let (code, told) = verify(&house, &["a.pub"]);
-            assert!((22..=24).contains(&code), "{name}, byte {place}: {code} {told}");
+            let code = refused();
+            assert!((22..=24).contains(&code), "{name}, byte {place} by {mask:#x}: {code}");
         }
         fs::write(&path, bytes).unwrap();
     }
-    assert_eq!(verify(&house, &["a.pub"]).0, 0);
+    assert_eq!(refused(), 0);
 }
+
+const SIGNATURE: &str = "SHA256SUMS.minisig";
+const FILES: [&str; 7] = [
+    "SHA256SUMS",
+    SIGNATURE,
+    "palisade.lock",
+    "modules/probe.wasm",
+    "modules/trace_sampler.wasm",
+    "sboms/probe.cdx.json",
+    "provenance/probe.intoto.json",
+];
 
 #[test]
 fn pin_writes_nothing_from_what_is_not_signed() {

@@ -1,5 +1,7 @@
 //! `palisade size`: a module that has grown is named with what it has grown by.
 
+use std::fs;
+
 use crate::house::{House, stderr};
 
 #[test]
@@ -23,8 +25,8 @@ fn what_exceeds_the_budget_is_named() {
         ("    \"random_get\",\n", "", "probe: the import random_get is not granted"),
         ("    \"proxy_on_log\",\n", "", "probe: the callback proxy_on_log is not granted"),
         ("\"random_get\"", "\"random_get\", \"proxy_done\"", "probe: the import proxy_done is granted, and not used"),
-        ("[probe]", "[other]", "probe: no budget"),
-        ("[probe]", "[other]", "other: a budget for a module that is not in the lock"),
+        ("[modules.probe]", "[modules.other]", "probe: no budget"),
+        ("[modules.probe]", "[modules.other]", "other: a budget for a module that is not in the lock"),
         ("bytes = 2048", "byte = 2048", "is no budget"),
     ] {
         house.write("budget.toml", budget.replacen(from, to, 1));
@@ -49,4 +51,37 @@ fn a_module_that_is_not_the_one_of_the_lock_is_not_measured() {
         assert!(stderr(&output).contains("is not the module of the lock"), "{}", stderr(&output));
     }
     assert_eq!(house.read("budget.toml"), budget);
+}
+
+#[test]
+fn modules_of_another_compiler_may_be_a_tenth_larger() {
+    let house = House::new();
+    house.palisade(&["size", "--dist", "dist", "--budget", "budget.toml", "--write"]);
+    let size = fs::metadata(house.path("dist/modules/probe.wasm")).unwrap().len();
+    let budget = house.read("budget.toml");
+    for (toolchain, granted, is_kept) in
+        [("wat", size - 1, false), ("another", size - 1, true), ("another", size * 3 / 4, false)]
+    {
+        let budget = budget.replace("toolchain = \"wat\"", &format!("toolchain = \"{toolchain}\""));
+        house.write("budget.toml", budget.replace("bytes = 2048", &format!("bytes = {granted}")));
+        let output = house.palisade(&["size", "--dist", "dist", "--budget", "budget.toml"]);
+        assert_eq!(output.status.success(), is_kept, "{toolchain}, {granted}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_is_written_keeps_what_was_granted_to_starts_and_to_the_fused_module() {
+    let house = House::new();
+    let write = || {
+        let output = house.palisade(&["size", "--dist", "dist", "--budget", "budget.toml", "--write"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        house.read("budget.toml")
+    };
+    let grant = "bytes = 2048\nstart_fuel = 7\n";
+    let written = write().replace("[modules.probe]\nbytes = 2048\n", &format!("[modules.probe]\n{grant}"));
+    let others = ["fused", "gone"].map(|name| format!("\n[modules.{name}]\n{grant}imports = [\n]\ncallbacks = [\n]\n"));
+    house.write("budget.toml", format!("{written}{}", others.concat()));
+    let kept = write();
+    assert!(kept.contains(&format!("[modules.probe]\n{grant}")), "{kept}");
+    assert!(kept.contains(&others[0]) && !kept.contains("gone"), "{kept}");
 }

@@ -108,14 +108,7 @@ struct FilterChainMatch {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct FilterMatch {
-    name: &'static str,
-    sub_filter: SubFilterMatch,
-}
-
-#[derive(Serialize)]
-struct SubFilterMatch {
     name: &'static str,
 }
 
@@ -139,9 +132,10 @@ pub(super) fn traffic_extensions<'a>(source: &Source<'a>, code: Code<'_>) -> Res
     })
 }
 
-/// The filters as they stand in Envoy's config, capability lists included, and all clusters that they need.
+/// The filters as they stand in Envoy's config, capability lists included, and all clusters that they need. Before Istio's own
+/// filters as by [`PHASE`]: each patch puts its filter before all that are there, so that the one next to the client is put last.
 pub(super) fn envoy_filter<'a>(source: &Source<'a>) -> Object<EnvoyFilter<'a>> {
-    let filters = source.plugins.iter().map(|plugin| ConfigPatch::before_the_router(plugin.filter));
+    let filters = source.plugins.iter().rev().map(|plugin| ConfigPatch::first(plugin.filter));
     patches(source.object_name_of_all(), filters.chain(source.clusters.iter().copied().map(ConfigPatch::cluster)))
 }
 
@@ -206,17 +200,13 @@ impl<'a> Wasm<'a> {
 // === impl ConfigPatch ===
 
 impl<'a> ConfigPatch<'a> {
-    /// Patches apply in their order: what is put before the router last is next to it.
-    fn before_the_router(filter: &'a Value) -> Self {
-        let filter_match = FilterMatch {
-            name: "envoy.filters.network.http_connection_manager",
-            sub_filter: SubFilterMatch { name: "envoy.filters.http.router" },
-        };
+    fn first(filter: &'a Value) -> Self {
+        let filter_match = FilterMatch { name: "envoy.filters.network.http_connection_manager" };
         let listener = ListenerMatch { filter_chain: FilterChainMatch { filter: filter_match } };
         Self {
             apply_to: "HTTP_FILTER",
             r#match: Match { context: "GATEWAY", listener: Some(listener) },
-            patch: Patch { operation: "INSERT_BEFORE", value: Plain(filter) },
+            patch: Patch { operation: "INSERT_FIRST", value: Plain(filter) },
         }
     }
 
