@@ -196,8 +196,8 @@ impl Reserved {
     pub fn has(&self, name: &[u8]) -> bool {
         let is_own = |own: &String| own.len() == name.len() && are_alike(own.as_bytes(), name);
         let is_credential = || self.credentials.iter().any(|credential| credential.as_bytes() == name);
-        // Most headers are told apart by their length or their first letter.
-        let may_begin_so = matches!(name.first(), Some(b'x' | b'X'));
+        // Most headers are told apart by their length or their first letters.
+        let may_begin_so = matches!(name, [b'x' | b'X', _, b'a' | b'A', ..]);
         let begins_so = || name.get(..RESERVED.len()).is_some_and(|start| are_alike(start, RESERVED.as_bytes()));
         self.own.iter().any(is_own) || (may_begin_so && begins_so() && !is_credential())
     }
