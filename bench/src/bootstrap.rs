@@ -11,7 +11,7 @@ use palisade_testbed::checkout;
 use palisade_testbed::envoy::config::capabilities_mut;
 use serde_json::{Map, Value, json};
 
-use crate::group::{self, Chain, Filter, Module, REFERENCE};
+use crate::group::{self, Chain, Filter, Module};
 
 /// The cluster of the upstream, whose address is still to be set.
 pub(crate) const UPSTREAM: &str = "upstream";
@@ -84,11 +84,17 @@ impl Modules {
         filters.collect()
     }
 
-    /// The bootstrap of a workload.
-    pub(crate) fn bootstrap(&self, workload: &group::Workload) -> Result<Value> {
-        let mut listeners = vec![listener(REFERENCE, Vec::new())];
-        for chain in &workload.chains {
-            listeners.push(listener(&chain.name, self.chain(chain)?));
+    /// The bootstrap of these chains of a workload.
+    pub(crate) fn bootstrap<'c>(
+        &self,
+        workload: &group::Workload,
+        chains: impl IntoIterator<Item = &'c str>,
+    ) -> Result<Value> {
+        let mut listeners = Vec::new();
+        for name in chains {
+            let chain = workload.chains.iter().find(|chain| chain.name == name);
+            let filters = chain.map_or_else(|| Ok(Vec::new()), |chain| self.chain(chain))?;
+            listeners.push(listener(name, filters));
         }
         Ok(json!({"static_resources": {"listeners": listeners, "clusters": [cluster()]}}))
     }

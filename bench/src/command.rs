@@ -1,21 +1,42 @@
 //! The command line.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use palisade_testbed::checkout;
 
-use crate::group::{Goal, Group, Method, Workload};
+use crate::goal::Goal;
+use crate::group::{Group, Kind, Method, REFERENCE, Workload};
 use crate::mesh::Modules;
 use crate::report::{Figures, Machine, Measured, Module, Report};
-use crate::{cpu_time, host_calls, instructions};
+use crate::{cpu_time, host_calls, instructions, memory, page, start};
 
 /// Measures what a request costs in Envoy's worker thread: with our filters, with Envoy's own, and with none.
 #[derive(Debug, Parser)]
-#[command(name = "scripts/bench")]
+#[command(name = "scripts/bench", args_conflicts_with_subcommands = true)]
 pub struct Command {
+    #[command(subcommand)]
+    report: Option<Action>,
+
+    #[command(flatten)]
+    measure: Measure,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Makes the page and the pictures of bench/report/ of results, which become its figures.json.
+    Report {
+        /// What --json has written, bench/report/figures.json otherwise.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Measure {
     /// The groups to measure, all of bench/workloads/ otherwise.
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
@@ -58,21 +79,54 @@ enum Way {
     CpuTime,
     /// Calls between Envoy and a module, by Envoy's trace log.
     HostCalls,
+    /// What Envoy takes until the first answer.
+    Start,
+    /// Envoy's memory over a million requests.
+    Memory,
 }
 
 impl Command {
-    /// Measures, and prints each workload as soon as it is measured.
+    /// Measures, and prints each workload as soon as it is measured; or makes the report.
     ///
     /// # Errors
     ///
     /// If something is missing, or a chain answers otherwise than it should.
     pub fn run(self) -> Result<()> {
+        match self.report {
+            Some(Action::Report { files }) => report(&files),
+            None => self.measure.run(),
+        }
+    }
+}
+
+fn report(files: &[PathBuf]) -> Result<()> {
+    let folder = checkout::root()?.join("bench/report");
+    let figures = folder.join("figures.json");
+    let (first, others) = match files {
+        [] => (&figures, &[][..]),
+        [first, others @ ..] => (first, others),
+    };
+    let mut report = Report::read(first)?;
+    for file in others {
+        report.add(Report::read(file)?).with_context(|| format!("{} and {}", first.display(), file.display()))?;
+    }
+    report.take_goals()?;
+    report.write(&figures)?;
+    for (name, text) in page::files(&report)? {
+        let file = folder.join(name);
+        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+impl Measure {
+    fn run(self) -> Result<()> {
         let names = if self.groups.is_empty() { Group::names()? } else { self.groups.clone() };
         let groups = names.iter().map(|name| Group::read(name)).collect::<Result<Vec<_>>>()?;
         let selected: Vec<_> = groups
             .iter()
             .flat_map(|group| group.workloads.iter().map(move |workload| (group, workload)))
-            .filter(|(_, workload)| workload.name.contains(&self.workload))
+            .filter(|(_, workload)| workload.name.contains(&self.workload) && self.measures(workload))
             .collect();
         let folder = match &self.modules {
             Some(folder) => folder.clone(),
@@ -82,52 +136,87 @@ impl Command {
         let valgrind = self.takes(Way::Instructions).then(instructions::version).transpose()?;
         let mut report = Report {
             machine: Machine::here(valgrind)?,
+            quick: self.quick,
             modules: modules.iter().map(Module::of).collect(),
             workloads: Vec::new(),
         };
         for (group, workload) in selected {
-            let measured = self.measure(&modules, group, workload);
-            let measured = measured.with_context(|| format!("{}: {}", group.name, workload.name))?;
-            println!("{measured}");
-            report.workloads.push(measured);
+            for (point, workload) in workload.points(group)? {
+                let measured = self.measure(&modules, group, &workload);
+                let measured = measured.with_context(|| format!("{}: {}", group.name, workload.name))?;
+                let measured = Measured { point, ..measured };
+                println!("{measured}");
+                report.workloads.push(measured);
+            }
         }
-        if let Some(file) = &self.json {
-            let json = serde_json::to_string_pretty(&report)? + "\n";
-            fs::write(file, json).with_context(|| format!("writing {}", file.display()))?;
-        }
-        Ok(())
+        self.json.as_ref().map_or(Ok(()), |file| report.write(file))
     }
 
     fn takes(&self, way: Way) -> bool {
         self.only.is_empty() || self.only.contains(&way)
     }
 
+    /// Whether a workload is measured in this way, where it is asked for.
+    fn is_asked(&self, way: Way, workload: &Workload) -> bool {
+        let is_measured = match way {
+            Way::Instructions => workload.is_measured_by(Method::Instructions),
+            Way::CpuTime => workload.is_measured_by(Method::CpuTime),
+            // Those of one request tell those of more of something.
+            Way::HostCalls => workload.is_of_requests() && workload.scale.is_none(),
+            Way::Start => workload.is_measured_by(Method::Start),
+            Way::Memory => workload.is_measured_by(Method::Memory),
+        };
+        self.takes(way) && is_measured
+    }
+
+    fn measures(&self, workload: &Workload) -> bool {
+        Way::value_variants().iter().any(|way| self.is_asked(*way, workload))
+    }
+
     fn measure(&self, modules: &Modules, group: &Group, workload: &Workload) -> Result<Measured> {
-        let mut instructions = Default::default();
-        let mut cpu_times = Default::default();
-        let mut host_calls = Default::default();
-        if self.takes(Way::Instructions) && workload.is_measured_by(Method::Instructions) {
+        let is_asked = |way| self.is_asked(way, workload);
+        let mut instructions = BTreeMap::new();
+        let mut cpu_times = BTreeMap::new();
+        let mut host_calls = BTreeMap::new();
+        let mut starts = BTreeMap::new();
+        let mut memories = BTreeMap::new();
+        if is_asked(Way::Instructions) {
             let profiles = self.profiles.as_deref();
             instructions = instructions::measure(modules, group, workload, self.instructions(), profiles)?;
         }
-        if self.takes(Way::CpuTime) && workload.is_measured_by(Method::CpuTime) {
+        if is_asked(Way::CpuTime) {
             cpu_times = cpu_time::measure(modules, group, workload, self.cpu_time())?;
         }
-        if self.takes(Way::HostCalls) {
+        if is_asked(Way::HostCalls) {
             host_calls = host_calls::count(modules, group, workload)?;
         }
-        let goals = [Goal::default()].into_iter().chain(workload.chains.iter().map(|chain| chain.goal));
-        let chains = workload.chain_names().zip(goals).map(|(chain, goal)| Figures {
-            instructions: instructions.remove(chain),
-            cpu_time: cpu_times.remove(chain),
-            host_calls: host_calls.remove(chain),
-            ..Figures::new(chain, goal)
-        });
+        if is_asked(Way::Start) {
+            starts = start::measure(modules, group, workload, if self.quick { 3 } else { 7 })?;
+        }
+        if is_asked(Way::Memory) {
+            memories = memory::measure(modules, group, workload, if self.quick { 100_000 } else { 1_000_000 })?;
+        }
+        let mut chains = vec![Figures::new(REFERENCE, Kind::None, Goal::default())];
+        for chain in &workload.chains {
+            let mut figures = Figures::new(&chain.name, chain.kind(), chain.goal.clone());
+            for module in chain.modules() {
+                figures.bytes += modules.get(&module.module)?.1.size;
+            }
+            chains.push(figures);
+        }
+        for figures in &mut chains {
+            figures.instructions = instructions.remove(&figures.chain);
+            figures.cpu_time = cpu_times.remove(&figures.chain);
+            figures.host_calls = host_calls.remove(&figures.chain);
+            figures.start = starts.remove(&figures.chain).unwrap_or_default();
+            figures.memory = memories.remove(&figures.chain);
+        }
         Ok(Measured {
             group: group.name.clone(),
             workload: workload.name.clone(),
+            point: None,
             native: workload.native.clone(),
-            chains: chains.collect(),
+            chains,
         })
     }
 
@@ -137,7 +226,7 @@ impl Command {
     }
 
     fn cpu_time(&self) -> cpu_time::Effort {
-        let rounds = if self.quick { 5 } else { 21 };
+        let rounds = if self.quick { 5 } else { 13 };
         cpu_time::Effort { rounds, turns: 8, requests: 128, connections: 16 }
     }
 }

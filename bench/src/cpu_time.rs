@@ -1,18 +1,17 @@
-//! CPU time per request of Envoy's worker thread, under load, as the kernel accounts it.
+//! CPU time per request of Envoy's worker threads, under load, as the kernel accounts it.
 //!
 //! The chains take short turns in one Envoy, so that what disturbs one of them disturbs the one that it is compared with.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::group::{Group, REFERENCE, Workload};
 use crate::mesh::{Mesh, Modules, requests};
+use crate::process::Threads;
 use crate::statistics::Spread;
 
 /// How much is measured.
@@ -29,7 +28,7 @@ pub struct Effort {
 }
 
 /// What a chain takes for a request.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct CpuTime {
     /// More than the reference, in microseconds.
     pub added: Spread,
@@ -55,22 +54,29 @@ pub fn measure(
 ) -> Result<BTreeMap<String, CpuTime>> {
     let mesh = Mesh::start(modules, workload, |envoy| envoy)?;
     mesh.check(group, workload)?;
-    let worker = Worker::of(mesh.envoy().pid())?;
+    let workers = Threads::workers(mesh.envoy().pid())?;
     let requests = requests(group, workload);
     let chains: Vec<_> = workload.chain_names().collect();
     let clients = chains.iter().map(|chain| mesh.client(workload, chain, effort.connections));
     let mut clients = clients.collect::<Result<Vec<_>>>()?;
+    // Each number, so that no request that counts is the first of its kind.
+    let first = requests.take(if workload.distinct > 1 { workload.distinct } else { 0 });
+    for (chain, client) in chains.iter().zip(&mut clients) {
+        client.send(&first).with_context(|| format!("the chain {chain:?}"))?;
+    }
     let mut taken = vec![Vec::new(); chains.len()];
     for round in 0..WARM_UP + effort.rounds {
         let mut nanoseconds = vec![0; chains.len()];
-        for turn in 0..effort.turns * chains.len() {
-            // Another one begins each round, so that none always comes after the same other one.
-            let place = (round + turn) % chains.len();
+        for _ in 0..effort.turns {
             let requests = requests.take(effort.requests);
-            let before = worker.cpu_time()?;
-            clients[place].send(&requests).with_context(|| format!("the chain {:?}", chains[place]))?;
-            thread::sleep(SETTLE);
-            nanoseconds[place] += worker.cpu_time()? - before;
+            for next in 0..chains.len() {
+                // Another one begins each round, so that none always comes after the same other one.
+                let place = (round + next) % chains.len();
+                let before = workers.cpu_time()?;
+                clients[place].send(&requests).with_context(|| format!("the chain {:?}", chains[place]))?;
+                thread::sleep(SETTLE);
+                nanoseconds[place] += workers.cpu_time()? - before;
+            }
         }
         if round >= WARM_UP {
             let sent = (effort.turns * effort.requests) as f64;
@@ -100,42 +106,4 @@ pub fn measure(
         measured.insert((*chain).to_owned(), figures);
     }
     Ok(measured)
-}
-
-/// Envoy's only worker thread.
-struct Worker(PathBuf);
-
-impl Worker {
-    fn of(process: u32) -> Result<Self> {
-        let tasks = PathBuf::from(format!("/proc/{process}/task"));
-        for task in fs::read_dir(&tasks).with_context(|| format!("reading {}", tasks.display()))? {
-            let task = task?.path();
-            if fs::read_to_string(task.join("comm"))?.starts_with("wrk:worker_") {
-                return Ok(Self(task.join("schedstat")));
-            }
-        }
-        anyhow::bail!("Envoy has no thread of the name wrk:worker_0")
-    }
-
-    /// For how many nanoseconds it has run.
-    fn cpu_time(&self) -> Result<u64> {
-        let text = fs::read_to_string(&self.0).with_context(|| format!("reading {}", self.0.display()))?;
-        running_time(&text).with_context(|| format!("{} has no time: {text:?}", self.0.display()))
-    }
-}
-
-/// The first of three numbers: time on the CPU, time that it waited for it, time slices.
-fn running_time(schedstat: &str) -> Option<u64> {
-    schedstat.split_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_on_the_cpu_is_the_first_number_of_schedstat() {
-        assert_eq!(running_time("123456789 42 7\n"), Some(123_456_789));
-        assert_eq!(running_time(""), None);
-    }
 }

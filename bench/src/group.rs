@@ -9,6 +9,9 @@ use palisade_testbed::checkout;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::goal::Goal;
+use crate::scale::Scale;
+
 /// The name of the chain without filters that is a part of every workload.
 pub const REFERENCE: &str = "reference";
 
@@ -33,15 +36,18 @@ pub struct Group {
 }
 
 /// A kind of request, and the chains that it goes through.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
     /// What it is about.
     pub name: String,
-    /// The header lines of its requests, beside those of the group.
+    /// The header lines of its requests, beside those of the group; `{n}` in a value is the number of the request.
     #[serde(default)]
     pub headers: Vec<BTreeMap<String, String>>,
-    /// A token in `authorization`.
+    /// How many numbers there are: requests have them in turn.
+    #[serde(default = "one")]
+    pub distinct: usize,
+    /// A token in `authorization`, another one for each number.
     pub token: Option<Token>,
     /// What a chain answers to a request without the workload's own headers: a proof that its filters are at work.
     pub without: Option<u16>,
@@ -49,8 +55,13 @@ pub struct Workload {
     pub answer: Option<Answer>,
     /// The chain with which the CPU time of the others is compared.
     pub native: Option<String>,
+    /// The worker threads that Envoy has.
+    #[serde(default = "one")]
+    pub workers: usize,
+    /// What is different from point to point, where one figure does not tell enough.
+    pub scale: Option<Scale>,
     /// How it is measured.
-    #[serde(default = "Method::all")]
+    #[serde(default = "Method::of_requests")]
     pub methods: Vec<Method>,
     /// The chains, beside the reference.
     pub chains: Vec<Chain>,
@@ -87,10 +98,14 @@ pub enum Method {
     Instructions,
     /// By the time for which the kernel runs the worker thread.
     CpuTime,
+    /// By what Envoy takes until the first answer.
+    Start,
+    /// By the memory that Envoy has over a million requests.
+    Memory,
 }
 
 /// A chain of filters.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chain {
     /// Its name in the report, unique in its workload.
@@ -102,20 +117,24 @@ pub struct Chain {
     pub filters: Vec<Filter>,
 }
 
-/// What a chain may cost.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Goal {
-    /// In instructions a request, beyond the reference.
-    pub instructions: Option<f64>,
-    /// In CPU time, the whole of it as a multiple of the whole of the native chain.
-    pub cpu_ratio: Option<f64>,
-    /// In CPU time beyond the reference, as a multiple of the native chain's.
-    pub added_ratio: Option<f64>,
+/// Whose filters are in a chain.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Nobody's: the reference.
+    None,
+    /// Those of this project, or on its SDK.
+    Palisade,
+    /// A module on the proxy-wasm crate alone.
+    ProxyWasmCrate,
+    /// A script in Envoy.
+    Lua,
+    /// Envoy's own.
+    Envoy,
 }
 
 /// A filter of a chain.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Filter {
     /// One of this project, loaded as `cargo palisade pin` has it.
@@ -125,7 +144,7 @@ pub enum Filter {
 }
 
 /// A module and its configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Module {
     /// The name of the module in the lock; those of several filters, with `+` between them, for one module of them.
@@ -160,7 +179,7 @@ impl Group {
         Self::parse(name, &text(&path)?).with_context(|| format!("in {}", path.display()))
     }
 
-    fn parse(name: &str, yaml: &str) -> Result<Self> {
+    pub(crate) fn parse(name: &str, yaml: &str) -> Result<Self> {
         let mut group: Self = serde_saphyr::from_str(yaml)?;
         name.clone_into(&mut group.name);
         for workload in &mut group.workloads {
@@ -168,6 +187,16 @@ impl Group {
         }
         Ok(group)
     }
+
+    /// The chain of this name.
+    pub(crate) fn chain(&self, workload: &str, chain: &str) -> Option<&Chain> {
+        let workload = self.workloads.iter().find(|known| known.name == workload)?;
+        workload.chains.iter().find(|known| known.name == chain)
+    }
+}
+
+fn one() -> usize {
+    1
 }
 
 fn text(path: &Path) -> Result<String> {
@@ -182,16 +211,23 @@ impl Workload {
         if let Some(native) = &self.native {
             ensure!(names.contains(&native.as_str()), "`native` is {native:?}, which is none of its chains");
         }
+        ensure!(self.distinct > 0 && self.workers > 0, "it has no requests, or nobody to serve them");
         names.sort_unstable();
         ensure!(names.windows(2).all(|pair| pair[0] != pair[1]), "two of its chains have one name ({names:?})");
         let modules = self.chains.iter().flat_map(Chain::modules).count();
-        ensure!(modules <= MAX_MODULES, "it has {modules} modules, which is more than {MAX_MODULES}; make two of it");
+        let room = modules <= MAX_MODULES || !self.is_measured_by(Method::Instructions);
+        ensure!(room, "it has {modules} modules, which is more than {MAX_MODULES}; make two of it");
         Ok(())
     }
 
     /// Whether it is measured in this way.
     pub fn is_measured_by(&self, method: Method) -> bool {
         self.methods.contains(&method)
+    }
+
+    /// Whether it is about what a request costs.
+    pub fn is_of_requests(&self) -> bool {
+        self.is_measured_by(Method::Instructions) || self.is_measured_by(Method::CpuTime)
     }
 
     /// The names of its chains, the reference first.
@@ -221,7 +257,7 @@ impl Answer {
 // === impl Method ===
 
 impl Method {
-    fn all() -> Vec<Self> {
+    fn of_requests() -> Vec<Self> {
         vec![Self::Instructions, Self::CpuTime]
     }
 }
@@ -235,6 +271,17 @@ impl Chain {
             Filter::Module(module) => Some(module),
             Filter::Envoy(_) => None,
         })
+    }
+
+    /// Whose filters it has; of several, whose the first is.
+    pub fn kind(&self) -> Kind {
+        match self.filters.first() {
+            None => Kind::None,
+            Some(Filter::Module(module)) if module.module.ends_with("-on-proxy-wasm") => Kind::ProxyWasmCrate,
+            Some(Filter::Module(_)) => Kind::Palisade,
+            Some(Filter::Envoy(filter)) if filter["name"] == "envoy.filters.http.lua" => Kind::Lua,
+            Some(Filter::Envoy(_)) => Kind::Envoy,
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use palisade_testbed::envoy::trace;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::group::{Group, Workload};
 use crate::mesh::{Mesh, Modules, requests};
 
 /// How often each function is called for a request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct HostCalls {
     /// Callbacks and host functions, by name.
     pub by_name: BTreeMap<String, f64>,

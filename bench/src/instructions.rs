@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::callgrind::{Callgrind, keep};
 use crate::group::{Group, REFERENCE, Workload};
@@ -30,7 +30,7 @@ pub struct Effort {
 }
 
 /// What a chain executes for a request.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Instructions {
     /// More than the reference does, over the rounds.
     pub added: Spread,
@@ -56,17 +56,18 @@ pub fn measure(
     mesh.check(group, workload)?;
     let process = mesh.envoy().pid();
     let requests = requests(group, workload);
+    let first = requests.take(effort.warm_up.max(workload.distinct));
     let mut clients = Vec::new();
     for chain in workload.chain_names() {
         let mut client = mesh.client(workload, chain, 1)?;
-        client.send(&requests.take(effort.warm_up)).with_context(|| format!("the chain {chain:?}"))?;
+        client.send(&first).with_context(|| format!("the chain {chain:?}"))?;
         clients.push((chain, client));
     }
     callgrind.start(process)?;
     let mut counted: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for round in 0..effort.rounds {
+        let requests = requests.take(effort.requests);
         for (chain, client) in &mut clients {
-            let requests = requests.take(effort.requests);
             thread::sleep(SETTLE);
             callgrind.zero(process)?;
             client.send(&requests).with_context(|| format!("the chain {chain:?}"))?;

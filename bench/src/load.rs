@@ -1,6 +1,7 @@
 //! The load: an exact number of requests over kept connections, each of which has to be answered as the upstream does.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,7 @@ use palisade_testbed::Request;
 use palisade_testbed::http1::Connection;
 use serde_json::json;
 
-use crate::group::Token;
+use crate::group::{Token, Workload};
 
 /// What the upstream answers: nothing that a filter makes.
 pub(crate) const BODY: &str = "the upstream's own answer";
@@ -19,10 +20,14 @@ pub(crate) const BODY: &str = "the upstream's own answer";
 /// Under valgrind, a first request may take long.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The requests of a workload, with a token each where it has some.
+/// The requests of a workload, which have their numbers in turn.
 pub struct Requests {
-    request: Request,
+    /// What all of them have.
+    common: Request,
+    headers: Vec<(String, String)>,
     tokens: Option<Tokens>,
+    distinct: usize,
+    count: Cell<usize>,
 }
 
 struct Tokens {
@@ -30,8 +35,12 @@ struct Tokens {
     token: Token,
     /// What no other run has.
     run: u128,
-    count: Cell<u64>,
+    /// Those that come again, by their numbers.
+    made: RefCell<HashMap<usize, String>>,
 }
+
+/// What stands for the number of a request.
+const NUMBER: &str = "{n}";
 
 /// Connections to one chain.
 #[derive(Debug)]
@@ -43,8 +52,15 @@ pub(crate) struct Client {
 // === impl Requests ===
 
 impl Requests {
-    pub(crate) fn new(request: Request, token: Option<Token>) -> Self {
-        Self { request, tokens: token.map(Tokens::new) }
+    pub(crate) fn new(common: Request, workload: &Workload) -> Self {
+        let headers = workload.headers.iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+        Self {
+            common,
+            headers: headers.collect(),
+            tokens: workload.token.clone().map(Tokens::new),
+            distinct: workload.distinct,
+            count: Cell::new(0),
+        }
     }
 
     /// With tokens that are the same in each run, as far as their signatures are.
@@ -58,11 +74,25 @@ impl Requests {
 
     /// The next requests.
     pub fn take(&self, count: usize) -> Vec<Request> {
-        let request = || match &self.tokens {
-            Some(tokens) => self.request.clone().header("authorization", format!("Bearer {}", tokens.next())),
-            None => self.request.clone(),
-        };
-        std::iter::repeat_with(request).take(count).collect()
+        std::iter::repeat_with(|| self.next()).take(count).collect()
+    }
+
+    fn next(&self) -> Request {
+        let count = self.count.replace(self.count.get() + 1);
+        let number = count % self.distinct;
+        let lines = self.headers.iter();
+        let request = lines.fold(self.common.clone(), |request, (name, value)| match value.contains(NUMBER) {
+            true => request.header(name, value.replace(NUMBER, &number.to_string())),
+            false => request.header(name, value),
+        });
+        match &self.tokens {
+            Some(tokens) if tokens.token.fresh => request.header("authorization", tokens.bearer(count)),
+            Some(tokens) => {
+                let mut made = tokens.made.borrow_mut();
+                request.header("authorization", made.entry(number).or_insert_with(|| tokens.bearer(number)))
+            }
+            None => request,
+        }
     }
 }
 
@@ -71,13 +101,10 @@ impl Requests {
 impl Tokens {
     fn new(token: Token) -> Self {
         let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        Self { issuer: Issuer::new(), token, run, count: Cell::new(0) }
+        Self { issuer: Issuer::new(), token, run, made: RefCell::default() }
     }
 
-    fn next(&self) -> String {
-        if self.token.fresh {
-            self.count.set(self.count.get() + 1);
-        }
+    fn bearer(&self, number: usize) -> String {
         let algorithm = &self.token.algorithm;
         let claims = json!({
             "iss": "https://idp.example",
@@ -85,12 +112,13 @@ impl Tokens {
             "sub": "b3f1c2d4-6a7e-4f60-9d0b-1f2e3d4c5b6a",
             "iat": 1_767_225_600,
             "exp": 4_102_444_800_u64,
-            "jti": format!("{:x}-{:08x}", self.run, self.count.get()),
+            "jti": format!("{:x}-{number:08x}", self.run),
             "scope": "orders:read orders:write",
             "plan": {"tier": "vip"},
             "email": "alice@shop.example",
         });
-        self.issuer.token(algorithm, &json!({"alg": algorithm, "typ": "JWT", "kid": algorithm}), &claims)
+        let header = json!({"alg": algorithm, "typ": "JWT", "kid": algorithm});
+        format!("Bearer {}", self.issuer.token(algorithm, &header, &claims))
     }
 }
 

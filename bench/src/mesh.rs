@@ -1,6 +1,5 @@
-//! The mesh of a workload: an upstream, and an Envoy with one worker thread and a listener for each chain.
+//! The mesh of a workload: an upstream, and an Envoy with a listener for each chain.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -30,13 +29,27 @@ pub struct Mesh {
 impl Mesh {
     /// Starts the mesh of a workload; `edit` says more about how Envoy is started.
     pub fn start(modules: &Modules, workload: &Workload, edit: impl FnOnce(Builder) -> Builder) -> Result<Self> {
+        Self::of(modules, workload, workload.chain_names(), edit)
+    }
+
+    /// Starts it with one chain alone.
+    pub(crate) fn alone(modules: &Modules, workload: &Workload, chain: &str) -> Result<Self> {
+        Self::of(modules, workload, [chain], |envoy| envoy)
+    }
+
+    fn of<'c>(
+        modules: &Modules,
+        workload: &Workload,
+        chains: impl IntoIterator<Item = &'c str>,
+        edit: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self> {
         let upstream = Upstream::start()?;
         upstream.keep(MEMORY);
         let path = PATH.split('?').next().unwrap_or_default();
         let (content_type, body) = answer(workload);
         upstream.on(path, Answer::default().header("content-type", content_type).body(body));
-        let builder = Envoy::from_value(modules.bootstrap(workload)?).cluster(UPSTREAM, upstream.addr())?;
-        let envoy = edit(builder.concurrency(1)).start()?;
+        let builder = Envoy::from_value(modules.bootstrap(workload, chains)?).cluster(UPSTREAM, upstream.addr())?;
+        let envoy = edit(builder.concurrency(workload.workers)).start()?;
         Ok(Self { envoy, _upstream: upstream })
     }
 
@@ -84,8 +97,7 @@ impl Mesh {
 
 /// The requests of a workload.
 pub fn requests(group: &Group, workload: &Workload) -> Requests {
-    let request = with_headers(common_request(group), &workload.headers);
-    Requests::new(request, workload.token.clone())
+    Requests::new(common_request(group), workload)
 }
 
 /// What the upstream answers to them: its type and its body.
@@ -102,9 +114,6 @@ pub fn answer_from(workload: &Workload, chain: &str) -> String {
 }
 
 fn common_request(group: &Group) -> Request {
-    with_headers(Request::get(PATH), &group.headers)
-}
-
-fn with_headers(request: Request, headers: &[BTreeMap<String, String>]) -> Request {
-    headers.iter().flatten().fold(request, |request, (name, value)| request.header(name, value))
+    let lines = group.headers.iter().flatten();
+    lines.fold(Request::get(PATH), |request, (name, value)| request.header(name, value))
 }

@@ -1,24 +1,29 @@
 //! The report: what was measured, of what, and on what machine.
 
-use std::fmt;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use palisade_testbed::checkout;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cpu_time::CpuTime;
-use crate::group::Goal;
+use crate::goal::Goal;
+use crate::group::{Group, Kind, REFERENCE};
 use crate::host_calls::HostCalls;
 use crate::instructions::Instructions;
-use crate::statistics::Spread;
+use crate::memory::Memory;
+use crate::scale::Point;
+use crate::start::Start;
 
-/// Everything that one run has measured.
-#[derive(Debug, Serialize)]
+/// Everything that a run has measured.
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Report {
     /// On what.
     pub machine: Machine,
+    /// Whether there were fewer rounds.
+    pub quick: bool,
     /// The modules that were loaded.
     pub modules: Vec<Module>,
     /// What they cost.
@@ -26,7 +31,7 @@ pub struct Report {
 }
 
 /// What figures depend on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub struct Machine {
     /// The processor, as the kernel names it.
     pub cpu: String,
@@ -41,7 +46,7 @@ pub struct Machine {
 }
 
 /// A module.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub struct Module {
     /// Its name in the lock.
     pub name: String,
@@ -52,12 +57,15 @@ pub struct Module {
 }
 
 /// The figures of a workload.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Measured {
     /// The name of its group.
     pub group: String,
     /// Its name.
     pub workload: String,
+    /// The point, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point: Option<Point>,
     /// The chain with which CPU times are compared.
     pub native: Option<String>,
     /// Its chains, the reference first.
@@ -65,18 +73,76 @@ pub struct Measured {
 }
 
 /// The figures of a chain.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Figures {
     /// Its name.
     pub chain: String,
-    /// What it may cost.
+    /// Whose filters it has.
+    pub kind: Kind,
+    /// What it may cost, as the workloads have it now.
+    #[serde(skip)]
     pub goal: Goal,
+    /// The length of its modules.
+    pub bytes: usize,
     /// Where instructions were counted.
     pub instructions: Option<Instructions>,
     /// Where time was measured.
     pub cpu_time: Option<CpuTime>,
     /// Where calls were counted.
     pub host_calls: Option<HostCalls>,
+    /// Where starts were measured, one for each number of workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<Start>,
+    /// Where memory was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Reads what a run has written.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is no result of scripts/bench", file.display()))
+    }
+
+    /// Writes it.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(file, json).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Adds what another run has measured, on the same machine with the same modules.
+    pub fn add(&mut self, other: Self) -> Result<()> {
+        // Where no instructions were asked for, nothing says what would have counted them.
+        let valgrind = self.machine.valgrind.clone().or_else(|| other.machine.valgrind.clone());
+        self.machine.valgrind.clone_from(&valgrind);
+        let other_machine = Machine { valgrind, ..other.machine };
+        ensure!(self.machine == other_machine, "one is of {:?}, the other of {other_machine:?}", self.machine);
+        for module in other.modules {
+            match self.modules.iter().find(|known| known.name == module.name) {
+                Some(known) => ensure!(*known == module, "the module {} is another one in each", module.name),
+                None => self.modules.push(module),
+            }
+        }
+        self.quick |= other.quick;
+        self.workloads.extend(other.workloads);
+        Ok(())
+    }
+
+    /// Gives each chain the goal that its workload has now.
+    pub fn take_goals(&mut self) -> Result<()> {
+        for measured in &mut self.workloads {
+            let group = Group::read(&measured.group)?;
+            for figures in measured.chains.iter_mut().filter(|figures| figures.chain != REFERENCE) {
+                let chain = group.chain(&measured.workload, &figures.chain);
+                let name = || format!("{}: {}: {}", measured.group, measured.workload, figures.chain);
+                figures.goal = chain.with_context(|| format!("{} is in no workload any more", name()))?.goal.clone();
+            }
+        }
+        Ok(())
+    }
 }
 
 // === impl Machine ===
@@ -119,115 +185,24 @@ impl Module {
 
 impl Figures {
     /// A chain of which nothing is known yet.
-    pub fn new(chain: &str, goal: Goal) -> Self {
-        Self { chain: chain.to_owned(), goal, instructions: None, cpu_time: None, host_calls: None }
-    }
-
-    fn cells(&self) -> [String; COLUMNS.len()] {
-        let mut cells = COLUMNS.map(|_| String::new());
-        self.chain.clone_into(&mut cells[0]);
-        if let Some(counted) = self.instructions {
-            let half = (counted.added.high - counted.added.low) / 2.0;
-            cells[1] = format!("{:.1}k ±{:.1}", counted.added.median / 1e3, half / 1e3);
-            cells[3] = format!("{:.1}k", counted.compiled / 1e3);
+    pub fn new(chain: &str, kind: Kind, goal: Goal) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            kind,
+            goal,
+            bytes: 0,
+            instructions: None,
+            cpu_time: None,
+            host_calls: None,
+            start: Vec::new(),
+            memory: None,
         }
-        let added = self.instructions.map(|counted| counted.added);
-        cells[2] = verdict(self.goal.instructions, added, |goal| format!("{:.1}k", goal / 1e3));
-        if let Some(taken) = self.cpu_time {
-            cells[4] = format!("{:.1}", taken.added.median);
-            cells[5] = format!("{:.1}", taken.total.median);
-            cells[6] = self.goal.added_ratio.map_or_else(String::new, |_| ratio(taken.added_ratio));
-            cells[8] = ratio(taken.ratio);
-        }
-        let plain = |goal| format!("{goal:.2}");
-        cells[7] = verdict(self.goal.added_ratio, self.cpu_time.and_then(|taken| taken.added_ratio), plain);
-        cells[9] = verdict(self.goal.cpu_ratio, self.cpu_time.and_then(|taken| taken.ratio), plain);
-        cells
-    }
-}
-
-const COLUMNS: [&str; 10] = [
-    "chain",
-    "instr. added",
-    "goal",
-    "compiled",
-    "CPU added us",
-    "CPU us",
-    "added to native",
-    "goal",
-    "all to native",
-    "goal",
-];
-
-fn ratio(spread: Option<Spread>) -> String {
-    spread.map_or_else(String::new, |ratio| format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high))
-}
-
-/// The goal, and whether it is missed.
-fn verdict(goal: Option<f64>, measured: Option<Spread>, show: impl Fn(f64) -> String) -> String {
-    let Some(goal) = goal else { return String::new() };
-    let missed = measured.is_some_and(|measured| measured.median > goal);
-    show(goal) + if missed { " missed" } else { "" }
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.group, self.workload)?;
-        let rows: Vec<_> =
-            [COLUMNS.map(str::to_owned)].into_iter().chain(self.chains.iter().map(Figures::cells)).collect();
-        for row in &rows {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-                match column {
-                    0 => line += &format!("  {cell:<width$}"),
-                    _ if rows.iter().skip(1).all(|row| row[column].is_empty()) => {}
-                    _ => line += &format!("  {cell:>width$}"),
-                }
-            }
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        for figures in &self.chains {
-            if let Some(calls) = figures.host_calls.as_ref().filter(|calls| !calls.by_name.is_empty()) {
-                writeln!(f, "  {}: {calls}", figures.chain)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for HostCalls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let calls: Vec<_> = self.by_name.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        write!(f, "{}; {} returned data", calls.join(", "), self.returned_data)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn spread(median: f64) -> Spread {
-        Spread { median, low: median - 100.0, high: median + 100.0 }
-    }
-
-    #[test]
-    fn a_goal_that_is_missed_is_called_so() {
-        let goal = Goal { instructions: Some(9000.0), cpu_ratio: Some(1.1), added_ratio: None };
-        let figures = |added| Figures {
-            instructions: Some(Instructions { added: spread(added), total: 0.0, compiled: 1000.0 }),
-            ..Figures::new("ours", goal)
-        };
-        assert_eq!(figures(9000.0).cells(), ["ours", "9.0k ±0.1", "9.0k", "1.0k", "", "", "", "", "", "1.10"]);
-        assert_eq!(figures(9100.0).cells()[2], "9.0k missed");
-    }
-
-    #[test]
-    fn what_was_not_measured_has_no_column() {
-        let chains = vec![Figures::new("ours", Goal { instructions: Some(9000.0), ..Goal::default() })];
-        let measured = Measured { group: "g".to_owned(), workload: "w".to_owned(), native: None, chains };
-        assert_eq!(measured.to_string(), "g: w\n  chain  goal\n  ours   9.0k\n");
-    }
 
     #[test]
     fn a_machine_goes_by_the_model_of_its_first_processor() {
@@ -236,5 +211,24 @@ mod tests {
             build("/opt/envoy  version: abc/1.40.0/Clean/RELEASE/BoringSSL\n"),
             "abc/1.40.0/Clean/RELEASE/BoringSSL"
         );
+    }
+
+    #[test]
+    fn results_of_other_modules_or_machines_do_not_go_together() {
+        let report = |kernel: &str, sha256: &str| Report {
+            machine: Machine {
+                cpu: "A 1".to_owned(),
+                cores: 2,
+                kernel: kernel.to_owned(),
+                envoy: "1.40".to_owned(),
+                valgrind: None,
+            },
+            quick: false,
+            modules: vec![Module { name: "auth".to_owned(), size: 1, sha256: sha256.to_owned() }],
+            workloads: Vec::new(),
+        };
+        assert!(report("6", "a").add(report("6", "a")).is_ok());
+        assert!(report("6", "a").add(report("7", "a")).is_err());
+        assert!(report("6", "a").add(report("6", "b")).is_err());
     }
 }

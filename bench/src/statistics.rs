@@ -1,9 +1,9 @@
 //! Statistics of few and noisy figures.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A median, and the quartiles around it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Spread {
     /// Half of the figures are at most this.
     pub median: f64,

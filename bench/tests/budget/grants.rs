@@ -46,7 +46,7 @@ impl Budget {
     pub(crate) fn differences(&self, seen: &Self) -> String {
         let tolerance = if self.toolchain == seen.toolchain { 0 } else { TOLERANCE };
         let none = Cost::default();
-        let mut table = String::new();
+        let mut rows = Vec::new();
         for chain in self.chains.keys().chain(seen.chains.keys()).collect::<BTreeSet<_>>() {
             let of = |budget: &Self| -> BTreeMap<String, u64> {
                 let cost = budget.chains.get(chain).unwrap_or(&none);
@@ -60,9 +60,17 @@ impl Budget {
                 let (granted, seen) = (count(&granted), count(&seen));
                 let allowed = if name == "fuel" { granted / 100 * tolerance } else { 0 };
                 if granted.abs_diff(seen) > allowed {
-                    let _ = writeln!(table, "{chain:<60} {name:<36} granted {granted:>10}, now {seen:>10}");
+                    rows.push((chain, name.clone(), granted, seen));
                 }
             }
+        }
+        let chain_width = rows.iter().map(|(chain, ..)| chain.len()).max().unwrap_or_default();
+        let name_width = rows.iter().map(|(_, name, ..)| name.len()).max().unwrap_or_default();
+        let mut table = String::new();
+        for (chain, name, granted, seen) in rows {
+            let more = i128::from(seen) - i128::from(granted);
+            let _ = write!(table, "{chain:<chain_width$}  {name:<name_width$}  ");
+            let _ = writeln!(table, "granted {granted:>9}, now {seen:>9}: {more:+}");
         }
         table
     }
