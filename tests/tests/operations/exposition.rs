@@ -18,6 +18,10 @@ impl Exposition {
         Self(metrics)
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(crate) fn has(&self, metric: &str) -> bool {
         self.0.contains_key(metric)
     }

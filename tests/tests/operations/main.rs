@@ -1,10 +1,18 @@
-//! What `operations/` says to Prometheus and Grafana, held against an Envoy with all four filters: a metric or a label that
-//! does not exist shows nothing, and nobody notices.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "what a test cannot do without")]
+//! What operators rely on: nothing takes what has changed on its way; and what `operations/` says to Prometheus and Grafana, held
+//! against an Envoy with all four filters: a metric or a label that does not exist shows nothing, and nobody notices.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "what a test cannot do without"
+)]
 
 mod exposition;
+mod flipped;
 mod promql;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use palisade_issuer::Issuer;
@@ -46,6 +54,16 @@ fn every_metric_and_label_of_the_rules_and_the_dashboard_is_one_that_envoy_has()
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn every_metric_of_the_filters_stands_in_a_rule_or_on_the_dashboard() {
+    let shown: BTreeSet<_> =
+        rules().iter().chain(&panels()).flat_map(|it| promql::selectors(it)).map(|it| it.0).collect();
+    let exposition = exercised();
+    let forgotten: Vec<_> =
+        exposition.names().filter(|it| it.starts_with("palisade_") && !shown.contains(*it)).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
 }
 
 #[test]
