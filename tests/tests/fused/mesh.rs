@@ -17,7 +17,7 @@ pub(crate) const CHAIN: &str = "chain";
 pub(crate) const FUSED: &str = "fused";
 
 /// The filters, in the order in which requests meet them.
-const FILTERS: [&str; 4] = ["auth", "rate-limit", "trace-sampler", "data-masking"];
+pub(crate) const FILTERS: [&str; 4] = ["auth", "rate-limit", "trace-sampler", "data-masking"];
 
 /// Headers whose values are never the same.
 const CHANGING: [&str; 5] = ["date", "traceparent", "tracestate", "x-envoy-upstream-service-time", "x-request-id"];
@@ -162,10 +162,15 @@ fn chain(hold_headers: bool) -> Result<Value> {
 
 /// The listener of the one module.
 fn fused(configuration: &Value, hold_headers: bool) -> Result<Value> {
+    let (folder, module) = fused_module()?;
+    Ok(listener(FUSED, vec![plugin(FUSED, &module, &folder, configuration, hold_headers)?]))
+}
+
+/// The one module, and the folder that it is in.
+pub(crate) fn fused_module() -> Result<(PathBuf, Module)> {
     static BUILT: OnceLock<Result<(PathBuf, Module), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build_fused().map_err(|error| format!("{error:#}")));
-    let (folder, module) = built.as_ref().map_err(|error| anyhow!("building the fused module: {error}"))?;
-    Ok(listener(FUSED, vec![plugin(FUSED, module, folder, configuration, hold_headers)?]))
+    built.clone().map_err(|error| anyhow!("building the fused module: {error}"))
 }
 
 fn build_fused() -> Result<(PathBuf, Module)> {
