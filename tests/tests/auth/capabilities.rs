@@ -1,10 +1,7 @@
 //! The list of capabilities in the shipped config: it suffices, and no request passes where a host function is withheld.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use palisade_testbed::envoy::Update;
-use palisade_testbed::envoy::config::capabilities_mut;
-use palisade_testbed::{Request, checkout, http1};
+use palisade_testbed::{Request, http1};
 use serde_json::{Map, Value, json};
 
 use crate::mesh::{Mesh, PLUGIN, api_key, edit_plugin, load_from_file};
@@ -90,14 +87,5 @@ fn statuses(mesh: &Mesh) -> [u16; 2] {
 }
 
 fn change(mesh: &mut Mesh, edit: impl FnOnce(&mut Map<String, Value>)) -> Update {
-    static CHANGES: AtomicUsize = AtomicUsize::new(0);
-    let update = mesh.envoy.update_listener("ingress", |listener| {
-        edit_plugin(listener, |plugin| {
-            // Before 1.40 a VM that lives keeps the list that it began with.
-            plugin["vm_config"]["vm_id"] = json!(format!("change-{}", CHANGES.fetch_add(1, Ordering::Relaxed)));
-            let release = checkout::envoy_release().unwrap();
-            edit(capabilities_mut(plugin, release).as_object_mut().unwrap());
-        })
-    });
-    update.unwrap()
+    mesh.envoy.update_capabilities("ingress", PLUGIN, edit).unwrap()
 }

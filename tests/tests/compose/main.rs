@@ -80,7 +80,9 @@ fn trials(mesh: &Arc<Mesh>) -> Result<Vec<Trial>> {
 fn trial(name: impl Into<String>, mesh: &Arc<Mesh>, run: impl FnOnce(&Mesh) -> Result<()> + Send + 'static) -> Trial {
     let mesh = Arc::clone(mesh);
     let explain = |error, mesh: &Mesh| Failed::from(format!("{error:#}\n\n{}", mesh.report()));
-    Trial::test(name, move || mesh.up().and_then(run).map_err(|error: Error| explain(error, &mesh)))
+    Trial::test(format!("compose::{}", name.into()), move || {
+        mesh.up().and_then(run).map_err(|error: Error| explain(error, &mesh))
+    })
 }
 
 /// The files of the suites that need a shipped config and no other, with the service that runs it.

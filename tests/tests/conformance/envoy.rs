@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use conformance_probe::ROOT;
 use palisade::build::{Source, Workspace, build};
+use palisade_testbed::envoy::bootstrap::{self, HTTP_OPTIONS, add, wasm};
 use palisade_testbed::{Answer, Envoy, Received, Response, Upstream, checkout, grpc};
 use serde_json::{Value, json};
 
@@ -48,11 +49,8 @@ impl Mesh {
             ("grpc", json!({"http2_protocol_options": {}})),
             ("grpc-nobody", json!({"http2_protocol_options": {}})),
         ];
-        let listeners: Vec<_> = files.iter().map(|file| listener(file, &module.display().to_string())).collect();
-        let bootstrap = json!({"static_resources": {
-            "listeners": listeners,
-            "clusters": clusters.map(|(name, options)| cluster(name, &options)),
-        }});
+        let listeners = files.iter().map(|file| listener(file, &module.display().to_string()));
+        let bootstrap = bootstrap::bootstrap(listeners, clusters.map(|(name, protocol)| cluster(name, &protocol)));
         let envoy = Envoy::from_value(bootstrap)
             .cluster("upstream", upstream.addr())?
             .cluster("callouts", callouts.addr())?
@@ -160,49 +158,27 @@ fn listener(file: &Scenarios, module: &str) -> Value {
         },
         "configuration": script,
     });
-    let manager = json!({
-        "@type":
-            "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": file.name,
-        "generate_request_id": false,
-        // A connection that is closed after an error lives a second longer otherwise.
-        "delayed_close_timeout": "0.1s",
-        "http_protocol_options": {"enable_trailers": true},
-        "route_config": {"virtual_hosts": [{
-            "name": "all", "domains": ["*"],
-            "routes": [{"name": "everything", "match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
-        }]},
-        "http_filters": [
-            {"name": file.name, "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                "config": plugin,
-            }},
-            {"name": "router", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                "suppress_envoy_headers": true,
-            }},
-        ],
-    });
-    json!({
-        "name": file.name,
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    })
+    let mut manager = bootstrap::manager(&file.name, [wasm(&plugin)]);
+    add(
+        &mut manager,
+        &json!({
+            "generate_request_id": false,
+            // A connection that is closed after an error lives a second longer otherwise.
+            "delayed_close_timeout": "0.1s",
+            "http_protocol_options": {"enable_trailers": true},
+        }),
+    );
+    manager["route_config"]["virtual_hosts"][0]["routes"][0]["name"] = json!("everything");
+    manager["http_filters"][1]["typed_config"]["suppress_envoy_headers"] = json!(true);
+    bootstrap::listener(&file.name, &manager)
 }
 
-fn cluster(name: &str, options: &Value) -> Value {
-    json!({
-        "name": name, "type": "STATIC", "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
-            {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
-        ]}]},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": options,
-            // What one case leaves on a connection must not reach the next.
-            "common_http_protocol_options": {"max_requests_per_connection": 1},
-        }},
-    })
+fn cluster(name: &str, protocol: &Value) -> Value {
+    let mut cluster = bootstrap::cluster(name, protocol);
+    // What one case leaves on a connection must not reach the next.
+    cluster["typed_extension_protocol_options"][HTTP_OPTIONS]["common_http_protocol_options"] =
+        json!({"max_requests_per_connection": 1});
+    cluster
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -65,8 +65,13 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_new_filter_passes_its_tests_at_once_on_envoy_too() {
     let desk = Desk::new();
-    succeeded(&desk.command("palisade", "empty").args(["new", "tenant-check"]).output().unwrap());
+    succeeded(&desk.command("sh", "empty").args(["-c", "umask 027 && palisade new tenant-check"]).output().unwrap());
     let filter = "empty/tenant-check";
+    for (path, mode) in [("", 0o750), ("sdk", 0o750), ("README.md", 0o640), ("scripts/test", 0o750)] {
+        let metadata = fs::metadata(desk.path(filter).join(path)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{path}");
+    }
+    assert_eq!(fs::read_dir(desk.path("empty")).unwrap().count(), 1, "nothing else is left");
     let root = checkout::root().unwrap().display().to_string();
     for file in files_below(&desk.path(filter)) {
         let text = fs::read_to_string(&file).unwrap();
@@ -91,6 +96,29 @@ fn a_new_filter_passes_its_tests_at_once_on_envoy_too() {
     command.args([env!("CARGO_BIN_EXE_hurl"), "--variable", "url={url}", "--variable", "admin={admin}"]);
     let output = command.arg("suite/tenant_check.hurl").output().unwrap();
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("tenant_check.hurl"));
+}
+
+/// By the lines of its own README.
+#[test]
+fn a_filter_takes_a_newer_library() {
+    let desk = Desk::new();
+    succeeded(&desk.command("palisade", "empty").args(["new", "tenant-check"]).output().unwrap());
+    let filter = desk.path("empty/tenant-check");
+    let read = |path: &str| fs::read_to_string(filter.join(path)).unwrap();
+    let (sources, lock, readme) = (read("sdk/src/lib.rs"), read("Cargo.lock"), read("README.md"));
+    fs::write(filter.join("sdk/src/lib.rs"), "an older one").unwrap();
+    fs::write(filter.join("sdk/src/gone.rs"), "an older one's").unwrap();
+    let library = |version| format!("name = \"palisade-sdk\"\nversion = \"{version}\"");
+    let older = lock.replace(&library(env!("CARGO_PKG_VERSION")), &library("0.0.1"));
+    assert_ne!(older, lock);
+    fs::write(filter.join("Cargo.lock"), older).unwrap();
+    let lines: Vec<_> = readme.lines().skip_while(|line| !line.starts_with("A newer library")).collect();
+    let lines: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(lines.len(), 2, "{readme}");
+    let mut command = desk.command("sh", "empty/tenant-check");
+    succeeded(&command.arg("-ec").arg(lines.join("\n")).env("TMPDIR", desk.path("")).output().unwrap());
+    assert_eq!((read("sdk/src/lib.rs"), read("Cargo.lock")), (sources, lock));
+    assert!(!filter.join("sdk/src/gone.rs").exists());
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! The list of capabilities in the shipped config: it suffices, and what becomes of requests where an entry is missing.
 
-use palisade_testbed::envoy::Update;
-use palisade_testbed::envoy::config::capabilities_mut;
-use palisade_testbed::{Request, checkout};
-use serde_json::{Map, Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::mesh::{Mesh, PLUGIN, edit_plugin, load_from_file};
 use crate::trace::{Trace, traceparent};
+use palisade_testbed::Request;
+use palisade_testbed::envoy::Update;
+use serde_json::{Map, Value, json};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -89,16 +86,7 @@ fn a_missing_entry_never_fails_a_request() {
 }
 
 fn change(mesh: &mut Mesh, edit: impl FnOnce(&mut Map<String, Value>)) -> Update {
-    static CHANGES: AtomicUsize = AtomicUsize::new(0);
-    let update = mesh.envoy.update_listener("ingress", |listener| {
-        edit_plugin(listener, |plugin| {
-            // Before 1.40 a VM that lives keeps the list that it began with.
-            plugin["vm_config"]["vm_id"] = json!(format!("change-{}", CHANGES.fetch_add(1, Ordering::Relaxed)));
-            let release = checkout::envoy_release().unwrap();
-            edit(capabilities_mut(plugin, release).as_object_mut().unwrap());
-        })
-    });
-    update.unwrap()
+    mesh.envoy.update_capabilities("ingress", PLUGIN, edit).unwrap()
 }
 
 /// Whether a VIP is sampled below a parent that is not, or else the request reached the upstream as it came.

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use palisade_testbed::envoy::bootstrap::{manager, single};
 use palisade_testbed::http1::Connection;
 use palisade_testbed::{Envoy, RawUpstream, Upstream};
-use serde_json::{Value, json};
 
 use crate::setup::{Proxy, guest};
 
@@ -45,7 +45,12 @@ const QUIET: Duration = Duration::from_millis(150);
 #[test]
 fn what_envoy_refuses_the_proxy_refuses_with_the_same_status() {
     let raw = RawUpstream::start().unwrap();
-    let envoy = Envoy::from_value(bootstrap()).cluster("upstream", raw.addr()).unwrap().concurrency(1).start().unwrap();
+    let envoy = Envoy::from_value(single(&manager("ingress", [])))
+        .cluster("upstream", raw.addr())
+        .unwrap()
+        .concurrency(1)
+        .start()
+        .unwrap();
     let proxy = Proxy::before(Upstream::start().unwrap(), raw.addr(), &guest(""), &[]);
     for (request, status) in REQUESTS {
         let on = |address| answered(address, request);
@@ -81,32 +86,4 @@ fn answered(address: SocketAddr, request: &str) -> u16 {
     let mut connection = Connection::open(address).unwrap();
     connection.send(request.as_bytes()).unwrap();
     connection.response_head().unwrap().0
-}
-
-fn bootstrap() -> Value {
-    let manager = json!({
-        "@type":
-            "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "ingress",
-        "route_config": {"virtual_hosts": [{
-            "name": "all", "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
-        }]},
-        "http_filters": [{"name": "router", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-        }}],
-    });
-    json!({"static_resources": {
-        "listeners": [{
-            "name": "ingress",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        }],
-        "clusters": [{
-            "name": "upstream", "type": "STATIC", "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [
-                {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}},
-            ]}]},
-        }],
-    }})
 }

@@ -1,8 +1,13 @@
 //! gRPC streams of filters, over the wire.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use palisade_testbed::{Request, Upstream, grpc, http1};
 
 use crate::setup::{Proxy, guest};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens a stream for each request, sends `hello` on it, and lets the request go on with the header `x-told` once a message has
 /// come.
@@ -35,4 +40,29 @@ fn a_filter_sends_and_gets_messages_on_a_stream() {
     assert_eq!(proxy.upstream.received()[0].headers.get("x-told"), Some(&b"answered"[..]));
     let asked = service.received();
     assert_eq!(grpc::messages(&asked[0].body), [b"hello"]);
+}
+
+/// Catches calls that go on for nobody until their service has no room for others.
+#[test]
+fn a_call_that_a_filter_cancels_is_reset_at_its_service() {
+    let service = Upstream::start().unwrap();
+    service.on("/service/Ask", grpc::ok("").delay(Duration::from_secs(60)));
+    let cancelling = guest(
+        r#"(data (i32.const 256) "service") (data (i32.const 264) "Ask")
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+          (drop (call $ask (i32.const 256) (i32.const 7) (i32.const 256) (i32.const 7) (i32.const 264) (i32.const 3)
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 60000) (i32.const 1024)))
+          (i32.const 1))
+        (func (export "proxy_on_log") (param i32) (drop (call $cancel (i32.load (i32.const 1024)))))"#,
+    );
+    let proxy = Proxy::start(&cancelling, &["--cluster", &format!("service=http://{}", service.addr())]);
+    let mut connection = http1::Connection::open(proxy.addr()).unwrap();
+    connection.send(&Request::get("/").to_http1()).unwrap();
+    service.wait_for(1, PATIENCE).unwrap();
+    drop(connection);
+    let deadline = Instant::now() + PATIENCE;
+    while !service.received()[0].cancelled {
+        assert!(Instant::now() < deadline, "the call still runs");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

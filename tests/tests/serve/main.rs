@@ -8,4 +8,5 @@ mod framing;
 mod gaps;
 mod grpc;
 mod setup;
+mod timeouts;
 mod watch;

@@ -22,6 +22,8 @@ const HEAD: &str = r#"
     (import "env" "proxy_increment_metric" (func $count (param i32 i64) (result i32)))
     (import "env" "proxy_grpc_stream" (func $stream (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
     (import "env" "proxy_grpc_send" (func $send (param i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_grpc_call" (func $ask (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_grpc_cancel" (func $cancel (param i32) (result i32)))
     (import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))
     (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
     (import "env" "proxy_get_buffer_bytes" (func $buffer (param i32 i32 i32 i32 i32) (result i32)))

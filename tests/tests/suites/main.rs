@@ -7,6 +7,9 @@
 //!
 //! All of them run a second time on the embedded host, as `palisade serve` runs it: the names of these tests begin with `on_serve`.
 //!
+//! Each config that loads its modules from files runs as well, with the suite of its twin where that has one: the names of these tests
+//! begin with `local`.
+//!
 //! With `PALISADE_LONG=1` they run on Envoy a second time in a module of several filters, whose others have nothing to do: the names
 //! of these tests begin with `on_fused`. Envoy compiles that module for seconds each time.
 //!
@@ -18,19 +21,19 @@
 #![allow(clippy::indexing_slicing)] // into JSON of a known shape
 
 mod idle;
+mod local;
 mod mesh;
 mod on_serve;
 mod other_module;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Result, anyhow};
 use libtest_mimic::{Arguments, Trial};
-use palisade_testbed::checkout;
+use palisade_testbed::{checkout, effort};
 use palisade_tests::group::{self, Group};
 use palisade_tests::hurl_file::{self, Protocol, Target};
 
@@ -50,6 +53,8 @@ struct Running {
 enum Place {
     /// Envoy, with the module that ships.
     Envoy,
+    /// Envoy, with the module that ships, from a file.
+    Local,
     /// Envoy, with another module.
     Other(Arc<OtherModule>),
     /// The embedded host.
@@ -78,10 +83,13 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     let on_serve = checkout::envoy_release()? == RELEASE;
-    let is_long = env::var_os("PALISADE_LONG").is_some_and(|long| long == "1");
-    let fused = is_long.then(|| Arc::new(OtherModule::fused()));
+    let fused = effort::is_long().then(|| Arc::new(OtherModule::fused()));
     let mut on_proxy_wasm = BTreeMap::new();
-    for group in group::all()? {
+    let groups = group::all()?;
+    for group in local::groups(&groups)? {
+        trials.extend(trials_of(group, Place::Local));
+    }
+    for group in groups {
         let other = match on_proxy_wasm.get(&group.filter) {
             Some(other) => Option::clone(other),
             None => OtherModule::on_proxy_wasm(&group.filter)?.map(Arc::new),
@@ -109,6 +117,7 @@ fn trial(running: &Arc<Running>, file: &Path, protocol: Protocol) -> Trial {
     let stem = file.file_stem().unwrap_or_default().display();
     let place = match &running.place {
         Place::Envoy => "",
+        Place::Local => "local::",
         Place::Other(module) => module.name(),
         Place::Serve => "on_serve::",
     };
@@ -131,7 +140,7 @@ impl Running {
 
     fn start(&self) -> Result<Started> {
         Ok(match &self.place {
-            Place::Envoy => Started::Envoy(Mesh::start(&self.group, None)?),
+            Place::Envoy | Place::Local => Started::Envoy(Mesh::start(&self.group, None)?),
             Place::Other(module) => Started::Envoy(Mesh::start(&self.group, Some(module))?),
             Place::Serve => Started::Serve(OnServe::start(&self.group)?),
         })

@@ -1,5 +1,6 @@
-//! Envoy with a group's configuration, its upstream and its module server.
+//! Envoy with a group's configuration, its upstream and its module server, of which a config with files knows nothing.
 
+use crate::local;
 use crate::other_module::OtherModule;
 use anyhow::{Context, Result, ensure};
 use palisade_testbed::envoy::config::plugin_mut;
@@ -32,9 +33,12 @@ impl Mesh {
             Some(built) => ModuleServer::start(&built.folder)?,
             None => ModuleServer::start(checkout::root()?.join("dist/modules"))?,
         };
-        let mut builder = Envoy::pinned(&suite.config)?
-            .cluster("upstream", upstream.addr())?
-            .cluster("palisade_modules", modules.addr())?;
+        let builder = if local::is_local(&suite.config) {
+            local::pinned(&suite.config)?
+        } else {
+            Envoy::pinned(&suite.config)?.cluster("palisade_modules", modules.addr())?
+        };
+        let mut builder = builder.cluster("upstream", upstream.addr())?;
         let idp = suite.idp.as_ref().map(|_| Idp::start()).transpose()?;
         if let (Some(idp), Some(keys)) = (&idp, &suite.idp) {
             idp.keys(keys);

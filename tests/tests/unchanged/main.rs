@@ -6,6 +6,7 @@ use std::process::Command;
 
 use palisade::build::{Source, Workspace, build};
 use palisade_host::{Answer, Host};
+use palisade_testbed::envoy::bootstrap::{manager, single, wasm};
 use palisade_testbed::{Envoy, Request, Upstream, checkout, http1};
 use serde_json::json;
 use tempfile::TempDir;
@@ -44,36 +45,7 @@ fn a_module_in_c_runs_on_envoy() {
             "environment_variables": {"key_values": {"GREETED": "you"}},
         },
     });
-    let filter = |name: &str, ty: &str, config: serde_json::Value| {
-        let mut typed = json!({"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{ty}")});
-        typed.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
-        json!({"name": name, "typed_config": typed})
-    };
-    let manager = json!({
-        "@type":
-            "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "ingress",
-        "route_config": {"virtual_hosts": [{
-            "name": "all", "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}],
-        }]},
-        "http_filters": [
-            filter("greeter", "wasm.v3.Wasm", json!({"config": plugin})),
-            filter("router", "router.v3.Router", json!({})),
-        ],
-    });
-    let endpoint = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}});
-    let envoy = Envoy::from_value(json!({"static_resources": {
-        "listeners": [{
-            "name": "ingress",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        }],
-        "clusters": [{
-            "name": "upstream", "type": "STATIC", "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
-        }],
-    }}));
+    let envoy = Envoy::from_value(single(&manager("ingress", [wasm(&plugin)])));
     let envoy = envoy.cluster("upstream", upstream.addr()).unwrap().concurrency(1).start().unwrap();
     let response = http1::exchange(envoy.addr("ingress").unwrap(), &Request::get("/")).unwrap();
     assert_eq!(response.status, 200);

@@ -1,11 +1,11 @@
 //! The host functions of ABI 0.2.1, each callable by its name with arguments that a script gives.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::ptr::null_mut;
-use std::slice::Iter;
 
-use crate::script::{Argument, Call, quoted};
+use crate::answer::Answer;
+use crate::parameters::{Arguments, Bytes, Number, OutBytes, OutNumber, OutPairs, OutWide, Wide};
+use crate::script::Call;
 
 /// Declares one function of the host by the kinds of its parameters: an import on wasm, a stub that answers 12
 /// (unimplemented) elsewhere.
@@ -67,7 +67,7 @@ macro_rules! host_functions {
         /// Makes a call and says what the host answered; `Err` where the script asks for what there is not.
         pub(crate) fn call(call: &Call, variable: &dyn Fn(&str) -> Option<u64>) -> Result<Answer, String> {
             #[allow(unused_variables, reason = "not every function has parameters")]
-            let mut arguments = Arguments { rest: call.arguments.iter(), variable };
+            let mut arguments = Arguments::new(call, variable);
             match call.function.as_str() {
                 $(stringify!($name) => {
                     $(let $parameter = $kind::read(stringify!($parameter), &mut arguments)?;)*
@@ -129,237 +129,6 @@ host_functions! {
     proxy_get_property(path: Bytes, value: OutBytes);
     proxy_set_property(path: Bytes, value: Bytes);
     proxy_call_foreign_function(name: Bytes, arguments: Bytes, result: OutBytes);
-}
-
-/// What the host answered.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) status: u32,
-    /// What it wrote, in the order of the parameters.
-    pub(crate) results: Vec<String>,
-    /// The first number that it wrote: an id, a token, a CAS.
-    pub(crate) number: Option<u32>,
-    /// The first bytes that it handed over.
-    pub(crate) bytes: Option<Vec<u8>>,
-}
-
-impl Answer {
-    const fn new(status: u32) -> Self {
-        Self { status, results: Vec::new(), number: None, bytes: None }
-    }
-}
-
-/// The arguments of a call that no parameter has taken yet.
-struct Arguments<'a> {
-    rest: Iter<'a, Argument>,
-    variable: &'a dyn Fn(&str) -> Option<u64>,
-}
-
-impl Arguments<'_> {
-    fn next(&mut self, parameter: &str) -> Result<&Argument, String> {
-        self.rest.next().ok_or_else(|| format!("the argument `{parameter}` is missing"))
-    }
-
-    fn number(&mut self, parameter: &str) -> Result<u64, String> {
-        let variable = self.variable;
-        match self.next(parameter)? {
-            Argument::Number(number) => Ok(*number),
-            Argument::Variable(name) => variable(name).ok_or_else(|| format!("nothing has set ${name}")),
-            other => Err(format!("`{parameter}` is a number, not {other:?}")),
-        }
-    }
-
-    /// Where a result is to go instead of memory of the probe's own.
-    fn place(&mut self, parameter: &str) -> Result<Option<usize>, String> {
-        match self.rest.next() {
-            None => Ok(None),
-            Some(Argument::Place { address, .. }) => Ok(Some(*address)),
-            Some(other) => Err(format!("`{parameter}` is a place, not {other:?}")),
-        }
-    }
-
-    fn end(&mut self) -> Result<(), String> {
-        self.rest.next().map_or(Ok(()), |argument| Err(format!("{argument:?} is one argument too many")))
-    }
-}
-
-struct Number(u32);
-
-impl Number {
-    #[allow(clippy::cast_possible_truncation, reason = "a negative number is written as such")]
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        arguments.number(parameter).map(|number| Self(number as u32))
-    }
-
-    const fn value(&self) -> u32 {
-        self.0
-    }
-
-    const fn tell(&self, _: &str, _: &mut Answer) {}
-}
-
-struct Wide(u64);
-
-impl Wide {
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        arguments.number(parameter).map(Self)
-    }
-
-    const fn value(&self) -> u64 {
-        self.0
-    }
-
-    const fn tell(&self, _: &str, _: &mut Answer) {}
-}
-
-enum Bytes {
-    Own(Vec<u8>),
-    Elsewhere(usize, usize),
-}
-
-impl Bytes {
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        match arguments.next(parameter)? {
-            Argument::Bytes(bytes) => Ok(Self::Own(bytes.clone())),
-            Argument::Place { address, length } => Ok(Self::Elsewhere(*address, *length)),
-            other => Err(format!("`{parameter}` is bytes, not {other:?}")),
-        }
-    }
-
-    const fn data(&self) -> *const u8 {
-        match self {
-            Self::Own(bytes) => bytes.as_ptr(),
-            Self::Elsewhere(address, _) => std::ptr::without_provenance(*address),
-        }
-    }
-
-    const fn length(&self) -> usize {
-        match self {
-            Self::Own(bytes) => bytes.len(),
-            Self::Elsewhere(_, length) => *length,
-        }
-    }
-
-    const fn tell(&self, _: &str, _: &mut Answer) {}
-}
-
-/// A number that the host writes; one that it leaves alone is told from one that it sets to zero.
-struct OutNumber {
-    value: Cell<u32>,
-    elsewhere: Option<usize>,
-}
-
-const UNTOUCHED: u32 = 0xdead_beef;
-
-impl OutNumber {
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        Ok(Self { value: Cell::new(UNTOUCHED), elsewhere: arguments.place(parameter)? })
-    }
-
-    fn place(&self) -> *mut u32 {
-        self.elsewhere.map_or_else(|| self.value.as_ptr(), std::ptr::without_provenance_mut)
-    }
-
-    fn tell(&self, parameter: &str, answer: &mut Answer) {
-        let value = self.value.get();
-        if value != UNTOUCHED {
-            answer.results.push(format!("{parameter} {value}"));
-            answer.number.get_or_insert(value);
-        }
-    }
-}
-
-struct OutWide {
-    value: Cell<u64>,
-    elsewhere: Option<usize>,
-}
-
-impl OutWide {
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        Ok(Self { value: Cell::new(u64::from(UNTOUCHED)), elsewhere: arguments.place(parameter)? })
-    }
-
-    fn place(&self) -> *mut u64 {
-        self.elsewhere.map_or_else(|| self.value.as_ptr(), std::ptr::without_provenance_mut)
-    }
-
-    fn tell(&self, parameter: &str, answer: &mut Answer) {
-        let value = self.value.get();
-        if value != u64::from(UNTOUCHED) {
-            answer.results.push(format!("{parameter} {value}"));
-        }
-    }
-}
-
-/// Bytes that the host hands over in memory that it asked the probe for.
-struct OutBytes {
-    data: Cell<*mut u8>,
-    length: Cell<usize>,
-    elsewhere: Option<usize>,
-}
-
-impl OutBytes {
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        let data = Cell::new(std::ptr::without_provenance_mut(UNTOUCHED as usize));
-        Ok(Self { data, length: Cell::new(UNTOUCHED as usize), elsewhere: arguments.place(parameter)? })
-    }
-
-    fn data(&self) -> *mut *mut u8 {
-        self.elsewhere.map_or_else(|| self.data.as_ptr(), std::ptr::without_provenance_mut)
-    }
-
-    const fn length(&self) -> *mut usize {
-        self.length.as_ptr()
-    }
-
-    /// What the host handed over: nothing at all, a null pointer, or bytes.
-    fn taken(&self) -> Option<Option<Vec<u8>>> {
-        let (data, length) = (self.data.get(), self.length.get());
-        if length == UNTOUCHED as usize || data.addr() == UNTOUCHED as usize {
-            return None;
-        }
-        if data.is_null() {
-            return Some(None);
-        }
-        // SAFETY: the host got this memory from `allocate(length)` and has filled it; nobody else owns it.
-        Some(Some(unsafe { Vec::from_raw_parts(data, length, length) }))
-    }
-
-    fn tell(&self, parameter: &str, answer: &mut Answer) {
-        self.tell_as(parameter, answer, quoted);
-    }
-
-    fn tell_as(&self, parameter: &str, answer: &mut Answer, show: fn(&[u8]) -> String) {
-        match self.taken() {
-            None => {}
-            Some(None) => answer.results.push(format!("{parameter} null, {} bytes", self.length.get())),
-            Some(Some(bytes)) => {
-                answer.results.push(format!("{parameter} {}", show(&bytes)));
-                answer.bytes.get_or_insert(bytes);
-            }
-        }
-    }
-}
-
-/// A header map that the host hands over.
-struct OutPairs(OutBytes);
-
-impl OutPairs {
-    fn read(parameter: &str, arguments: &mut Arguments<'_>) -> Result<Self, String> {
-        OutBytes::read(parameter, arguments).map(Self)
-    }
-
-    fn data(&self) -> *mut *mut u8 {
-        self.0.data()
-    }
-
-    const fn length(&self) -> *mut usize {
-        self.0.length()
-    }
-
-    fn tell(&self, parameter: &str, answer: &mut Answer) {
-        self.0.tell_as(parameter, answer, |bytes| crate::script::shown_pairs(bytes).unwrap_or_else(|| quoted(bytes)));
-    }
 }
 
 /// Writes a line of the probe's own to the host's log.

@@ -10,8 +10,10 @@
 //!
 //! so that the lines of one exchange can be told from those of another.
 
+mod answer;
 pub mod callbacks;
 mod host;
+mod parameters;
 mod runner;
 mod script;
 

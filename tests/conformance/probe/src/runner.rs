@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::ROOT;
-use crate::host::{self, Answer, log};
+use crate::answer::Answer;
+use crate::host::{self, log};
 use crate::script::{Call, Case, Script, Step};
 
 /// A root context or a stream.

@@ -1,8 +1,8 @@
 //! Exactness: how many are admitted by four workers that count together.
 
-use std::env;
 use std::time::Duration;
 
+use palisade_testbed::effort;
 use serde_json::{Value, json};
 
 use crate::mesh::{Mesh, Setup, by};
@@ -18,7 +18,7 @@ const LIMIT: Rate = Rate { per_second: 5.0, burst: 500.0 };
 
 /// A minute with `PALISADE_LONG=1`.
 fn duration() -> Duration {
-    Duration::from_secs(if env::var_os("PALISADE_LONG").is_some_and(|long| long == "1") { 60 } else { 10 })
+    Duration::from_secs(if effort::is_long() { 60 } else { 10 })
 }
 
 fn limit(rate: &str, burst: u64, fields: Value) -> Value {

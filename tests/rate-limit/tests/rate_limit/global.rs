@@ -4,98 +4,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
-use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{Code, DescriptorStatus, RateLimit};
-use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use envoy_types::pb::google::protobuf;
+use envoy_types::pb::envoy::service::ratelimit::v3::RateLimitResponse;
+use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::Code;
 use palisade_testbed::upstream::Reset;
-use palisade_testbed::{Answer, Received, Request, Upstream, grpc, http1, http2};
+use palisade_testbed::{Answer, Request, grpc, http1, http2};
 use prost::Message;
 use serde_json::{Value, json};
 
 use crate::fields::{Left, Policy, left, policies, retry_after};
 use crate::limitador::Limitador;
-use crate::mesh::{Mesh, Setup, by};
+use crate::mesh::{Setup, by};
+use crate::scripted::{METHOD, Scripted, descriptors, header, limit, over_limit, response, status};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-pub(crate) const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
-
-/// A limit on users, with these fields of the limit and of `rls`. The deadline is one that a busy machine keeps.
-pub(crate) fn limit(fields: &Value, rls: &Value) -> Value {
-    let mut own = json!({
-        "cluster": "rls", "domain": "shop", "failure_mode": "deny", "timeout": "10s",
-        "descriptors": [[{"key": "user", "value": {"header": "x-user"}}]],
-    });
-    own.as_object_mut().unwrap().extend(rls.as_object().unwrap().clone());
-    let mut limit = json!({"name": "global", "rls": own});
-    limit.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    json!({"limits": [limit]})
-}
-
-/// A service that answers as it is told.
-struct Scripted {
-    service: Upstream,
-    mesh: Mesh,
-}
-
-impl Scripted {
-    fn start(fields: &Value, rls: &Value) -> Self {
-        let service = Upstream::start().unwrap();
-        // One worker, since each remembers what it saw.
-        let mesh = Setup::new(&limit(fields, rls)).workers(1).rls(service.addr()).start();
-        Self { service, mesh }
-    }
-
-    fn answers(&self, response: &RateLimitResponse) {
-        self.service.on(METHOD, grpc::ok(response.encode_to_vec()));
-    }
-
-    /// What the service was asked.
-    fn asked(&self) -> Vec<RateLimitRequest> {
-        let read = |call: &Received| {
-            let messages = grpc::messages(&call.body);
-            assert_eq!(messages.len(), 1, "{call:?}");
-            RateLimitRequest::decode(messages[0].as_slice()).unwrap()
-        };
-        self.service.received().iter().map(read).collect()
-    }
-
-    fn outcome(&self, outcome: &str) -> u64 {
-        self.mesh.counter(&format!("rls;limit=global;outcome={outcome}"))
-    }
-}
-
-fn response(code: Code) -> RateLimitResponse {
-    RateLimitResponse { overall_code: code.into(), ..Default::default() }
-}
-
-fn over_limit(seconds: i64) -> RateLimitResponse {
-    RateLimitResponse { statuses: vec![status(Code::OverLimit, 100, 0, seconds)], ..response(Code::OverLimit) }
-}
-
-fn status(code: Code, limit: u32, remaining: u32, seconds: i64) -> DescriptorStatus {
-    DescriptorStatus {
-        code: code.into(),
-        current_limit: Some(RateLimit { name: String::new(), requests_per_unit: limit, unit: Unit::Minute.into() }),
-        limit_remaining: remaining,
-        duration_until_reset: Some(protobuf::Duration { seconds, nanos: 0 }),
-        ..Default::default()
-    }
-}
-
-fn header(key: &str, value: &str) -> HeaderValue {
-    HeaderValue { key: key.to_owned(), value: value.to_owned(), ..Default::default() }
-}
-
-/// The descriptors of a question, as pairs.
-fn descriptors(asked: &RateLimitRequest) -> Vec<Vec<(&str, &str)>> {
-    asked.descriptors.iter().map(pairs).collect()
-}
-
-fn pairs(descriptor: &RateLimitDescriptor) -> Vec<(&str, &str)> {
-    descriptor.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
-}
 
 #[test]
 fn the_service_is_asked_about_the_values_of_the_request() {
@@ -336,11 +257,10 @@ fn an_answer_that_is_none_is_decided_by_the_failure_mode() {
 /// Catches a service that is asked about what was refused already, and a local budget that a refused request takes.
 #[test]
 fn local_limits_come_first_and_get_back_what_the_service_refuses() {
-    let service = Upstream::start().unwrap();
     let mut configuration = limit(&json!({}), &json!({"remember": "0s"}));
     let local = json!({"name": "local", "key": [{"header": "x-user"}], "rate": "3/1d"});
     configuration["limits"].as_array_mut().unwrap().push(local);
-    let mut scripted = Scripted { mesh: Setup::new(&configuration).workers(1).rls(service.addr()).start(), service };
+    let mut scripted = Scripted::with(&configuration);
     scripted.answers(&response(Code::OverLimit));
     assert_eq!([(); 5].map(|()| scripted.mesh.status("alice")), [429; 5]);
     assert_eq!(scripted.asked().len(), 5);
@@ -376,11 +296,10 @@ fn a_client_that_goes_away_leaves_no_question_behind() {
 /// Catches a place that nobody gives back, since its client went away before it was known whether it was needed.
 #[test]
 fn a_client_that_goes_away_while_the_service_thinks_gives_its_place_back() {
-    let service = Upstream::start().unwrap();
     let mut configuration = limit(&json!({}), &json!({}));
     let one = json!({"name": "one", "key": [{"header": "x-user"}], "concurrency": 1, "max_duration": "1h"});
     configuration["limits"].as_array_mut().unwrap().push(one);
-    let mut scripted = Scripted { mesh: Setup::new(&configuration).workers(1).rls(service.addr()).start(), service };
+    let mut scripted = Scripted::with(&configuration);
     scripted.service.on(METHOD, grpc::ok("").delay(Duration::from_secs(60)));
     let mut connection = http1::Connection::open(scripted.mesh.addr()).unwrap();
     connection.send(&by("alice").to_http1()).unwrap();

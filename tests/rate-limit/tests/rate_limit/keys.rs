@@ -1,16 +1,16 @@
 //! Keys that clients choose: many, long, and made to be mistaken for others.
 
 use std::net::SocketAddr;
-use std::{env, fs, thread};
+use std::{fs, thread};
 
-use palisade_testbed::{Request, http1, http2};
+use palisade_testbed::{Request, effort, http1, http2};
 use serde_json::{Value, json};
 
 use crate::mesh::{Mesh, Setup, by};
 
 /// How many keys come between: a million with `PALISADE_LONG=1`.
 fn crowd() -> usize {
-    if env::var_os("PALISADE_LONG").is_some_and(|long| long == "1") { 1_000_000 } else { 60_000 }
+    if effort::is_long() { 1_000_000 } else { 60_000 }
 }
 
 const CONNECTIONS: usize = 4;

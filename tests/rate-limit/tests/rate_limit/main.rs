@@ -22,6 +22,7 @@ mod limitador;
 mod mesh;
 mod outages;
 mod parts;
+mod scripted;
 mod shadow;
 mod times;
 mod updates;

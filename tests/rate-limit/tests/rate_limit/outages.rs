@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::global::limit;
 use crate::limitador::Limitador;
 use crate::mesh::{Mesh, Setup, by};
+use crate::scripted::limit;
 use crate::times::{Rate, Seen, load, now};
 
 const CONNECTIONS: usize = 16;
@@ -52,6 +52,8 @@ impl Outage {
             let gone = now();
             let failed = wait_for(&mesh, "unreachable", 1);
             wait_for(&mesh, "unreachable", failed + 500);
+            // Until a local rate has admitted some for sure.
+            thread::sleep(Duration::from_secs(1));
             let back = now();
             limitador.restart();
             let before = outcome(&mesh, "admitted");

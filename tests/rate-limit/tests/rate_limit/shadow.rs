@@ -8,8 +8,8 @@ use palisade_testbed::{Upstream, grpc, http2};
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::global::{METHOD, limit};
 use crate::mesh::{Mesh, Setup, by};
+use crate::scripted::{METHOD, limit};
 
 const USERS: usize = 2000;
 const STREAMS: usize = 50;
