@@ -1,6 +1,7 @@
 //! One module crate, compiled as `scripts/toolchain` says.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -50,6 +51,19 @@ impl ModuleCrate {
 
 /// Compiles a crate, which must be a `cdylib`.
 pub(crate) fn compile(workspace: &Workspace, module: &ModuleCrate) -> Result<Compiled> {
+    let selection = format!("{:?}\n", module.selection());
+    let mut artifact = run_cargo(workspace, module)?;
+    // A file has the name of its library alone. Where another crate or other features have written it since, cargo does not see it.
+    let made_of = artifact.file.with_extension("made-of");
+    if artifact.fresh && fs::read(&made_of).ok().as_deref() != Some(selection.as_bytes()) {
+        forget(workspace, &artifact)?;
+        artifact = run_cargo(workspace, module)?;
+    }
+    file::write(&made_of, selection)?;
+    Ok(Compiled { bytes: file::read(&artifact.file)?, name: artifact.name, version: artifact.version })
+}
+
+fn run_cargo(workspace: &Workspace, module: &ModuleCrate) -> Result<Artifact> {
     let manifest = module.manifest();
     let output = workspace
         .run_toolchain()
@@ -61,9 +75,19 @@ pub(crate) fn compile(workspace: &Workspace, module: &ModuleCrate) -> Result<Com
         .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
     ensure!(output.status.success(), "{} does not compile for wasm32: see above", manifest.display());
     let messages = String::from_utf8(output.stdout).context("cargo wrote something other than text")?;
-    let artifact = module_in(&messages, &manifest)
-        .with_context(|| format!("{} makes no module: it needs `crate-type = [\"cdylib\"]`", manifest.display()))?;
-    Ok(Compiled { bytes: file::read(&artifact.file)?, name: artifact.name, version: artifact.version })
+    module_in(&messages, &manifest)
+        .with_context(|| format!("{} makes no module: it needs `crate-type = [\"cdylib\"]`", manifest.display()))
+}
+
+/// Has cargo compile the artifact's crate anew.
+fn forget(workspace: &Workspace, artifact: &Artifact) -> Result<()> {
+    let status = workspace
+        .run_toolchain()
+        .args(["cargo", "clean", "--quiet", "--locked", "--profile", "wasm", "--package", &artifact.package])
+        .status()
+        .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
+    ensure!(status.success(), "cargo cannot clean {}: see above", artifact.package);
+    Ok(())
 }
 
 /// Makes a stripped module smaller.
@@ -97,9 +121,12 @@ pub(crate) fn toolchain_version(workspace: &Workspace) -> Result<String> {
 
 #[derive(Debug, Eq, PartialEq)]
 struct Artifact {
+    package: String,
     name: String,
     version: String,
     file: PathBuf,
+    /// Whether cargo found nothing to do.
+    fresh: bool,
 }
 
 /// One line of cargo's JSON.
@@ -113,6 +140,8 @@ struct Message {
     target: Option<Target>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +155,8 @@ fn module_in(messages: &str, manifest: &Path) -> Option<Artifact> {
         let is_ours = message.reason == "compiler-artifact" && message.manifest_path == manifest;
         let file = message.filenames.into_iter().find(|file| file.extension().is_some_and(|it| it == "wasm"));
         let version = message.package_id.rsplit(['@', '#']).next().unwrap_or_default().to_string();
-        is_ours.then_some(Artifact { name: message.target?.name, version, file: file? })
+        let Message { package_id: package, fresh, .. } = message;
+        is_ours.then_some(Artifact { package, name: message.target?.name, version, file: file?, fresh })
     });
     artifacts.next_back()
 }
@@ -139,11 +169,17 @@ mod tests {
     fn the_module_is_the_wasm_file_of_the_crate_asked_for() {
         let messages = r#"
             {"reason":"compiler-artifact","package_id":"registry+https://x#dep@3.0.0","manifest_path":"/r/dep/Cargo.toml","target":{"name":"dep"},"filenames":["/t/libdep.rlib"]}
-            {"reason":"compiler-artifact","package_id":"path+file:///w/probe#palisade-probe-module@0.1.0","manifest_path":"/w/probe/Cargo.toml","target":{"name":"probe"},"filenames":["/t/probe.wasm"]}
+            {"reason":"compiler-artifact","package_id":"path+file:///w/probe#palisade-probe-module@0.1.0","manifest_path":"/w/probe/Cargo.toml","target":{"name":"probe"},"filenames":["/t/probe.wasm"],"fresh":true}
             {"reason":"build-finished","success":true}"#;
         assert_eq!(
             module_in(messages, Path::new("/w/probe/Cargo.toml")),
-            Some(Artifact { name: "probe".into(), version: "0.1.0".into(), file: "/t/probe.wasm".into() })
+            Some(Artifact {
+                package: "path+file:///w/probe#palisade-probe-module@0.1.0".into(),
+                name: "probe".into(),
+                version: "0.1.0".into(),
+                file: "/t/probe.wasm".into(),
+                fresh: true
+            })
         );
         assert_eq!(module_in(messages, Path::new("/r/dep/Cargo.toml")), None);
     }

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod build;
 mod check;
 mod house;
 mod image;
