@@ -21,6 +21,7 @@ pub mod memory;
 pub mod mesh;
 pub mod page;
 pub mod picture;
+mod points;
 mod process;
 mod profile;
 pub mod report;

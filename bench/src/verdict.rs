@@ -76,7 +76,7 @@ fn thousands(count: f64) -> String {
 }
 
 fn ratio(ratio: f64) -> String {
-    format!("{ratio:.2}")
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
 fn milliseconds(milliseconds: f64) -> String {
