@@ -63,7 +63,7 @@ impl Words {
         count(1);
         let first = text.get(at).copied().unwrap_or_default();
         let is_first = (first.is_ascii_alphabetic() || !first.is_ascii()) && self.firsts >> (first & 31) & 1 == 1;
-        if !is_first || !starts_word(text, at) {
+        if !is_first || !(starts_word(text, at) || is_behind_control(text, at)) {
             return Stands::No;
         }
         let mut stands = Stands::No;
@@ -124,6 +124,16 @@ fn starts_word(text: &[u8], at: usize) -> bool {
         || (last.is_ascii_lowercase() && next.is_ascii_uppercase())
 }
 
+/// Whether a control character ends at this place that is written out.
+fn is_behind_control(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at.saturating_sub(2)..at), Some([b'\\', letter]) if is_control(*letter))
+}
+
+/// Whether a backslash and this letter are a control character.
+pub(crate) fn is_control(letter: u8) -> bool {
+    matches!(letter, b'b' | b'f' | b'n' | b'r' | b't')
+}
+
 fn count(_steps: usize) {
     #[cfg(test)]
     super::steps::add(_steps);
@@ -148,6 +158,8 @@ mod tests {
             "the TaxID of ",
             "tax_id",
             "\u{e4}tax id",
+            r"\ntax id",
+            r"a\ttax id",
         ] {
             assert!(contains(before.as_bytes(), &["ssn", "tax id"]), "{before}");
         }
@@ -156,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_word_is_none() {
-        for before in ["using ", "business", "sinus ", "SINGLE ", "", "cousin", "s-in "] {
+        for before in ["using ", "business", "sinus ", "SINGLE ", "", "cousin", "s-in ", r"\ncosin", r"\asin"] {
             assert!(!contains(before.as_bytes(), &["sin"]), "{before}");
         }
     }
@@ -176,19 +188,19 @@ mod tests {
     #[test]
     fn a_text_that_grows_is_looked_at_once_and_as_the_whole() {
         let words = Words::new(&["ssn", "tax id", "身份证"]);
-        let text = "a tax (id ssn 身份证 tax-ids taxI tax x ssn lessn ".as_bytes();
+        let text = r"a tax (id ssn 身份证 tax-ids taxI tax x ssn lessn \nssn ".as_bytes();
         let text = [text, &[b' '; 60]].concat();
         super::super::steps::reset();
         let mut seen = Seen::default();
         for end in 0..=text.len() {
-            let start = end.saturating_sub(REACH + 1);
+            let start = end.saturating_sub(REACH + 2);
             let is_near = seen.is_near(&words, &text[start..end], start);
             assert_eq!(is_near, Seen::default().is_near(&words, &text[start..end], start), "{end}");
         }
         super::super::steps::reset();
         let mut seen = Seen::default();
         for end in 0..=10_000_usize {
-            let (start, text) = (end.saturating_sub(REACH + 1), [b'-'; REACH + 1]);
+            let (start, text) = (end.saturating_sub(REACH + 2), [b'-'; REACH + 2]);
             seen.is_near(&words, &text[..end - start], start);
         }
         assert_eq!(super::super::steps::count(), 10_000);

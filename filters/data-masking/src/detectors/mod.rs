@@ -25,7 +25,7 @@ mod written;
 pub use byte_set::ByteSet;
 pub(crate) use checksum::luhn;
 pub use context::Words;
-pub(crate) use context::{REACH, Seen};
+pub(crate) use context::{REACH, Seen, is_control};
 pub(crate) use token::{CIPHERTEXT_PREFIX, LONGEST_CIPHERTEXT};
 
 use text::{Found, Text, Unknown};

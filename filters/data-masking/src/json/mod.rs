@@ -331,10 +331,15 @@ impl Json {
         if self.muted.is_none() && run.policy.keys {
             run.value(Coding::Json, &mut State::default(), &[], input, start, end, true)?;
         }
-        self.key = name;
-        self.key.truncate(LONGEST_CONTEXT);
+        self.set_key(&name);
         self.expect = Expect::Colon;
         Ok(Step::To(end.saturating_add(1)))
+    }
+
+    /// The last member has this name.
+    fn set_key(&mut self, name: &[u8]) {
+        self.key.clear();
+        self.key.extend_from_slice(name.get(name.len().saturating_sub(LONGEST_CONTEXT)..).unwrap_or_default());
     }
 
     fn mute(&mut self, depth: usize) {

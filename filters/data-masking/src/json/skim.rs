@@ -4,7 +4,7 @@
 //! It is what the steps of [`Json`] would do, where no path leads anywhere and no number is found: whatever is more than that is left to them.
 
 use super::token;
-use super::{DEEPEST, Expect, Frame, Json, LONGEST_CONTEXT};
+use super::{DEEPEST, Expect, Frame, Json};
 use crate::coding::Coding;
 use crate::detectors::traits::Traits;
 use crate::masking::{Run, Stop};
@@ -120,8 +120,7 @@ impl Json {
     /// The name of the last member stands here.
     fn remember(&mut self, input: &[u8], name: Option<(usize, usize)>) {
         if let Some(name) = name.and_then(|(start, end)| input.get(start..end)) {
-            self.key.clear();
-            self.key.extend_from_slice(name.get(..LONGEST_CONTEXT).unwrap_or(name));
+            self.set_key(name);
         }
     }
 }

@@ -116,6 +116,19 @@ fn a_document_in_pieces_is_masked_as_the_whole() {
     }
 }
 
+/// In flattened documents the end of a name says what its value is.
+#[test]
+fn the_end_of_a_long_name_says_what_a_number_is() {
+    let policy = policy(vec![], vec![("us_ssn", mask())]);
+    for name in ["ssn", r"s\u0073n"] {
+        let document = format!(r#"{{"customer.{}.{name}": "536904399"}}"#, "details.".repeat(9));
+        let expected = document.replace("53690", "*****");
+        for pieces in cuts(document.as_bytes()) {
+            assert_eq!(masked(&policy, Lines::Blank, &pieces).unwrap(), expected, "{pieces:?}");
+        }
+    }
+}
+
 #[test]
 fn a_number_is_found_however_it_is_written() {
     let policy = policy(vec![], vec![("credit_card", mask())]);

@@ -41,8 +41,8 @@ pub struct Scanner {
     least: Vec<Needs>,
 }
 
-/// How far before a match its context words may stand, and the byte before that.
-const LOOK_BACK: usize = REACH + 1;
+/// How far before a match its context words may stand, and a control character before that which is written out.
+const LOOK_BACK: usize = REACH + 2;
 
 /// What is known of a text that comes in pieces.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::cluster::{Candidate, Cluster};
 use super::pattern::{At, Upcoming};
 use super::{Finding, LOOK_BACK, Quiet, Scanner, Sought, What, bit, look_up};
-use crate::detectors::{Detector, Score, Seen, Step};
+use crate::detectors::{Detector, Score, Seen, Step, is_control};
 
 /// How much of the end of a long match may be the beginning of another of the same detector.
 const LONGEST_START: usize = 32;
@@ -101,7 +101,7 @@ impl<'a> Pass<'a> {
         let Self { text, active, scanner: Scanner { starts, after, .. }, .. } = *self;
         let (mut allowed, mut is_escape) = match (self.byte_before(from, 2), self.byte_before(from, 1)) {
             _ if is_behind_rest => (active, false),
-            (Some(b'\\'), Some(byte)) if is_escaped(byte) => (active, false),
+            (Some(b'\\'), Some(byte)) if is_control(byte) => (active, false),
             (_, Some(byte)) => (look_up(after, byte) & active, byte == b'\\'),
             (_, None) => (active, false),
         };
@@ -109,7 +109,7 @@ impl<'a> Pass<'a> {
         while let Some(byte) = text.get(place) {
             let bits = look_up(starts, *byte) & allowed;
             // An escape that is written out ends a word: its letter is none of what follows.
-            allowed = if is_escape && is_escaped(*byte) { active } else { look_up(after, *byte) & active };
+            allowed = if is_escape && is_control(*byte) { active } else { look_up(after, *byte) & active };
             is_escape = *byte == b'\\';
             if bits == 0 && place < self.next_pattern {
                 place = place.wrapping_add(1);
@@ -340,9 +340,4 @@ impl<'a> Pass<'a> {
             Some(before) => Cow::Owned([before, near].concat()),
         }
     }
-}
-
-/// Whether a backslash and this letter are a control character.
-fn is_escaped(letter: u8) -> bool {
-    matches!(letter, b'b' | b'f' | b'n' | b'r' | b't')
 }

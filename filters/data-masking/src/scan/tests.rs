@@ -83,6 +83,8 @@ const TEXTS: &[(&str, &str)] = &[
         "ssn and so on and on and on and on and on and on and on 536904399",
         "ssn and so on and on and on and on and on and on and on 536904399",
     ),
+    (r"line 1\nssn 536904399 in\ssn 536904399", r"line 1\nssn [2:536904399] in\ssn [2:536904399]"),
+    (r"line 1\nlessn 536904399", r"line 1\nlessn 536904399"),
     (
         "https://user:pa55@localhost/ https://u:p@example.com",
         "https://[4:user:pa55]@localhost/ https://**[1:p@example.com]",
