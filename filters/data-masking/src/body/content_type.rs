@@ -32,9 +32,12 @@ pub struct ContentType {
     boundary: Option<Vec<u8>>,
 }
 
-/// Media types: `application/json`, `text/*`, `application/*+json`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContentTypes(Vec<String>);
+/// More types that are read without a word about them.
+const OTHERS: [&str; 5] = ["application/*+json", "text/*", "application/xml", "application/*+xml", "multipart/*"];
+
+/// Media types: `application/json`, `text/*`, `application/*+json`. Without a word about them, all that are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentTypes(Option<Vec<String>>);
 
 impl ContentType {
     /// The value of a `content-type` header.
@@ -62,11 +65,26 @@ impl ContentType {
     /// How a body of this type is read: as text, unless it is known to be something else.
     #[must_use]
     pub fn format(&self) -> Format {
-        let named = FORMATS.iter().find(|(essence, _)| *essence == self.essence);
-        match named {
-            Some((_, format)) => *format,
+        match self.named() {
+            Some(format) => format,
             None if self.essence.ends_with(b"+json") => Format::Json,
             None => Format::Text,
+        }
+    }
+
+    fn named(&self) -> Option<Format> {
+        FORMATS.iter().find(|(essence, _)| *essence == self.essence).map(|(_, format)| *format)
+    }
+
+    fn matches(&self, pattern: &str) -> bool {
+        let essence = self.essence.as_slice();
+        match pattern.split_once('*') {
+            Some((start, end)) => {
+                essence.len() > start.len().saturating_add(end.len())
+                    && essence.starts_with(start.as_bytes())
+                    && essence.ends_with(end.as_bytes())
+            }
+            None => essence == pattern.as_bytes(),
         }
     }
 
@@ -98,23 +116,16 @@ impl ContentType {
 impl ContentTypes {
     /// Reads them.
     pub fn read(node: Node<'_>) -> Option<Self> {
-        node.non_empty_list(one).map(Self)
+        node.non_empty_list(one).map(|types| Self(Some(types)))
     }
 
     /// Whether a type is one of them.
     #[must_use]
     pub fn contain(&self, content_type: &ContentType) -> bool {
-        self.0.iter().any(|pattern| {
-            let essence = content_type.essence.as_slice();
-            match pattern.split_once('*') {
-                Some((start, end)) => {
-                    essence.len() > start.len().saturating_add(end.len())
-                        && essence.starts_with(start.as_bytes())
-                        && essence.ends_with(end.as_bytes())
-                }
-                None => essence == pattern.as_bytes(),
-            }
-        })
+        match &self.0 {
+            Some(patterns) => patterns.iter().any(|pattern| content_type.matches(pattern)),
+            None => content_type.named().is_some() || OTHERS.iter().any(|pattern| content_type.matches(pattern)),
+        }
     }
 }
 
@@ -171,26 +182,6 @@ fn one(node: Node<'_>) -> Option<String> {
         return node.error("gRPC bodies are masked by `grpc` in a rule");
     }
     Some(text)
-}
-
-// === impl ContentTypes ===
-
-impl Default for ContentTypes {
-    fn default() -> Self {
-        const DEFAULT: [&str; 10] = [
-            "application/json",
-            "application/*+json",
-            "text/*",
-            "application/x-www-form-urlencoded",
-            "application/x-ndjson",
-            "application/ndjson",
-            "application/jsonl",
-            "application/xml",
-            "application/*+xml",
-            "multipart/*",
-        ];
-        Self(DEFAULT.map(str::to_owned).into())
-    }
 }
 
 #[cfg(test)]
@@ -289,6 +280,9 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(types.contain(&ContentType::parse(value.as_bytes())), is_one, "{value}");
+        }
+        for (known, _) in FORMATS {
+            assert!(types.contain(&ContentType::parse(known)), "{}", known.escape_ascii());
         }
     }
 }

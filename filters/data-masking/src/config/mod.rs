@@ -86,11 +86,19 @@ impl FromFields for Config {
         if rules.as_ref().is_some_and(|rules| rules.iter().len() == 0) {
             return object.error_at("rules", "expected at least one rule: without one, nothing is masked");
         }
+        let (rules, headers, cookies) = (rules?, headers?.unwrap_or_default(), cookies?.unwrap_or_default());
+        let is_masked = |is_it: fn(&Directions) -> bool| rules.iter().any(|rule| is_it(&rule.action.directions));
+        let masked = Directions { request: is_masked(|it| it.request), response: is_masked(|it| it.response) };
+        for (field, named) in [("headers", &headers), ("cookies", &cookies)] {
+            if !named.iter().all(|named| named.directions.are_within(masked)) {
+                return object.error_at(field, "no rule has that direction: add it to one");
+            }
+        }
         Some(Self {
-            rules: rules?,
+            rules,
             bodies: bodies?.unwrap_or_default(),
-            headers: headers?.unwrap_or_default(),
-            cookies: cookies?.unwrap_or_default(),
+            headers,
+            cookies,
             client_ip: client_ip?.unwrap_or_default(),
             report_only: report_only?.unwrap_or(false),
         })

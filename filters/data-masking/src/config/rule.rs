@@ -106,6 +106,13 @@ impl Default for Directions {
     }
 }
 
+impl Directions {
+    /// Whether each of them is one of these.
+    pub(super) fn are_within(self, all: Self) -> bool {
+        (!self.request || all.request) && (!self.response || all.response)
+    }
+}
+
 impl FromConfig for Directions {
     fn from_config(node: Node<'_>) -> Option<Self> {
         let directions = node.non_empty_list(|node| node.one_of(&[("request", true), ("response", false)]))?;

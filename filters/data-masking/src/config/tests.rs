@@ -148,6 +148,16 @@ fn what_cannot_be_masked_is_refused() {
     assert!(url(removed).contains("a segment cannot be removed"));
     let cookie = json!([{"name": "sid", "direction": ["access_log"]}]);
     assert!(with("cookies", cookie).contains("a cookie is logged by `headers`"));
+    for (direction, rule) in [("request", "response"), ("response", "request")] {
+        let detectors = json!([{"type": "email", "action": "remove"}]);
+        let mut config = json!({"rules": [{"direction": [rule], "detectors": detectors}]});
+        for field in ["headers", "cookies"] {
+            config[field] = json!([{"name": "x", "direction": [direction]}]);
+            let error = read(&config).unwrap_err().to_string();
+            assert!(error.contains(&format!("{field}: no rule has that direction")), "{error}");
+            config[field] = json!([]);
+        }
+    }
     assert!(with("bodies", json!({"content_types": ["json"]})).contains("a media type such as"));
     assert!(with("bodies", json!({"max_hold": "1B"})).contains("from 256B to 64KiB"));
     assert!(with("bodies", json!({"encodings": "br"})).contains("expected \"identity\" or \"gzip\""));
