@@ -157,13 +157,14 @@ impl<P: Parts> Fusion<P> {
         let Some(root) = self.root(id) else { return };
         root.tick(|| {
             self.parts.wake_woken();
+            // Before anything goes on: what is let go now, the next parts have not seen.
+            self.pass_continued(None);
             for id in iter::from_fn(|| ready::next_other_than(Self::own(), 0)) {
                 if let Some(passages) = chain::find(id).filter(|_| abi::set_effective_context(id).is_ok()) {
                     self.go(&passages, Direction::Request);
                     self.go(&passages, Direction::Response);
                 }
             }
-            self.pass_continued(None);
         });
     }
 

@@ -13,6 +13,7 @@ mod held;
 #[path = "../sdk/mesh.rs"]
 #[expect(dead_code, reason = "these scenarios need little")]
 mod mesh;
+mod ticks;
 #[path = "../sdk/together.rs"]
 mod together;
 #[path = "../sdk/waiting.rs"]

@@ -30,8 +30,11 @@ impl<const BEHIND: bool> Filter for Reader<BEHIND> {
     }
 
     async fn exchange(&self, exchange: Exchange<Self>) -> Result<(), Reply> {
-        // A response that comes before the end of its request ends the reading.
-        let _ = read(exchange).await;
+        match read(exchange).await {
+            // A response that comes before the end of its request ends the reading.
+            Ok(()) | Err(ExchangeError::Overtaken) => {}
+            Err(error) => log::error!("{error}"),
+        }
         Ok(())
     }
 }
