@@ -8,10 +8,9 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum as _};
 use palisade_testbed::checkout;
 
-use crate::goal::Goal;
-use crate::group::{Group, Kind, Method, REFERENCE, Workload};
+use crate::group::{Chain, Group, Method, Workload};
 use crate::mesh::Modules;
-use crate::report::{Figures, Machine, Measured, Module, Report};
+use crate::report::{Machine, Measured, Module, Report};
 use crate::{cpu_time, host_calls, instructions, memory, page, start};
 
 /// Measures what a request costs in Envoy's worker thread: with our filters, with Envoy's own, and with none.
@@ -110,8 +109,8 @@ fn report(files: &[PathBuf]) -> Result<()> {
     for file in others {
         report.add(Report::read(file)?).with_context(|| format!("{} and {}", first.display(), file.display()))?;
     }
-    report.take_goals()?;
     report.write(&figures)?;
+    report.complete()?;
     for (name, text) in page::files(&report)? {
         let file = folder.join(name);
         fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
@@ -142,9 +141,8 @@ impl Measure {
         };
         for (group, workload) in selected {
             for (point, workload) in workload.points(group)? {
-                let measured = self.measure(&modules, group, &workload);
-                let measured = measured.with_context(|| format!("{}: {}", group.name, workload.name))?;
-                let measured = Measured { point, ..measured };
+                let mut measured = Measured::new(group, &workload, point);
+                self.measure(&modules, group, &workload, &mut measured).with_context(|| measured.name())?;
                 println!("{measured}");
                 report.workloads.push(measured);
             }
@@ -173,7 +171,7 @@ impl Measure {
         Way::value_variants().iter().any(|way| self.is_asked(*way, workload))
     }
 
-    fn measure(&self, modules: &Modules, group: &Group, workload: &Workload) -> Result<Measured> {
+    fn measure(&self, modules: &Modules, group: &Group, workload: &Workload, measured: &mut Measured) -> Result<()> {
         let is_asked = |way| self.is_asked(way, workload);
         let mut instructions = BTreeMap::new();
         let mut cpu_times = BTreeMap::new();
@@ -196,28 +194,17 @@ impl Measure {
         if is_asked(Way::Memory) {
             memories = memory::measure(modules, group, workload, if self.quick { 100_000 } else { 1_000_000 })?;
         }
-        let mut chains = vec![Figures::new(REFERENCE, Kind::None, Goal::default())];
-        for chain in &workload.chains {
-            let mut figures = Figures::new(&chain.name, chain.kind(), chain.goal.clone());
-            for module in chain.modules() {
+        for figures in &mut measured.chains {
+            for module in workload.chains.iter().filter(|chain| chain.name == figures.chain).flat_map(Chain::modules) {
                 figures.bytes += modules.get(&module.module)?.1.size;
             }
-            chains.push(figures);
-        }
-        for figures in &mut chains {
             figures.instructions = instructions.remove(&figures.chain);
             figures.cpu_time = cpu_times.remove(&figures.chain);
             figures.host_calls = host_calls.remove(&figures.chain);
             figures.start = starts.remove(&figures.chain).unwrap_or_default();
             figures.memory = memories.remove(&figures.chain);
         }
-        Ok(Measured {
-            group: group.name.clone(),
-            workload: workload.name.clone(),
-            point: None,
-            native: workload.native.clone(),
-            chains,
-        })
+        Ok(())
     }
 
     fn instructions(&self) -> instructions::Effort {

@@ -187,12 +187,6 @@ impl Group {
         }
         Ok(group)
     }
-
-    /// The chain of this name.
-    pub(crate) fn chain(&self, workload: &str, chain: &str) -> Option<&Chain> {
-        let workload = self.workloads.iter().find(|known| known.name == workload)?;
-        workload.chains.iter().find(|known| known.name == chain)
-    }
 }
 
 fn one() -> usize {

@@ -53,6 +53,11 @@ fn over(modules: &Modules, group: &Group, workload: &Workload, chain: &str, step
 }
 
 impl Memory {
+    /// What came after the first tenth of a million requests, in KiB; fewer say little about a leak.
+    pub fn growth_over_a_million_kib(&self) -> Option<f64> {
+        self.growth_kib().filter(|_| self.step * self.resident_kib.len() >= 1_000_000)
+    }
+
     /// What it had after the warm-up, what it had in the end, and all requests.
     pub fn ends(&self) -> Option<(u64, u64, usize)> {
         let warm = self.resident_kib.get(WARM_UP - 1)?;
@@ -75,5 +80,7 @@ mod tests {
         let resident_kib = [9000, 10_000].into_iter().chain([10_020; 18]).collect();
         let memory = Memory { step: 50_000, resident_kib };
         assert_eq!((memory.ends(), memory.growth_kib()), (Some((10_000, 10_020, 1_000_000)), Some(20.0)));
+        assert_eq!(memory.growth_over_a_million_kib(), Some(20.0));
+        assert_eq!(Memory { step: 5000, ..memory }.growth_over_a_million_kib(), None);
     }
 }

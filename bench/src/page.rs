@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use crate::group::{Kind, REFERENCE};
 use crate::picture;
-use crate::report::{Figures, Measured, Report};
+use crate::report::{Figures, Report};
+use crate::verdict::Verdict;
 
 /// The page and its pictures, by the names of their files.
 pub fn files(report: &Report) -> Result<[(&'static str, String); 3]> {
@@ -37,18 +38,34 @@ fn machine(report: &Report) -> String {
     let machine = &report.machine;
     let version = machine.envoy.split('/').nth(1).unwrap_or(&machine.envoy);
     let valgrind = machine.valgrind.as_ref().map_or_else(String::new, |version| format!(", {version}"));
-    let quick = if report.quick { " With `--quick`: there were few rounds." } else { "" };
+    let quick = if report.quick { " Some of it with `--quick`: in few rounds." } else { "" };
+    let modules = report.modules.iter().map(|module| {
+        let sha256 = module.sha256.get(..12).unwrap_or(&module.sha256);
+        format!("{} ({} bytes, `{sha256}`)", module.name, module.size)
+    });
     format!(
-        "Envoy {version}{valgrind}, {} cores of an {}, Linux {}.{quick}\n",
-        machine.cores, machine.cpu, machine.kernel
+        "Envoy {version}{valgrind}, {} cores of an {}, Linux {}.{quick}\n\nThe modules, with their lengths and the first digits of their SHA-256: \
+         {}.\n",
+        machine.cores,
+        machine.cpu,
+        machine.kernel,
+        modules.collect::<Vec<_>>().join(", ")
     )
 }
 
-/// A table of these columns; the first is text, the others are figures.
+/// A table of these columns, without those that have nothing; the first is text, the others are figures.
 fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = format!("| {} |\n|---|{}\n", columns.join(" | "), "--:|".repeat(columns.len().saturating_sub(1)));
-    for row in rows {
-        let _ = writeln!(table, "| {} |", row.join(" | "));
+    let rows: Vec<_> = rows.into_iter().collect();
+    let is_shown = |column: usize| rows.iter().any(|row| !row[column].is_empty());
+    let shown: Vec<_> = (0..columns.len()).filter(|column| is_shown(*column)).collect();
+    let line = |cells: &dyn Fn(usize) -> String| {
+        let cells: Vec<_> = shown.iter().map(|column| cells(*column)).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut table = line(&|column| columns[column].to_owned());
+    table += &format!("|---|{}\n", "--:|".repeat(shown.len().saturating_sub(1)));
+    for row in &rows {
+        table += &line(&|column| row[column].clone());
     }
     table
 }
@@ -66,15 +83,14 @@ fn requests(report: &Report) -> String {
 ![Instructions that filters add to a request](cost.svg)
 
 What a chain adds to a request in Envoy's worker thread: thousands of instructions, and microseconds of CPU time, which hold for this machine
-alone. `to Envoy's` is the CPU time of the whole request as a multiple of what it takes with Envoy's own filter, or Lua, where the column names
-it. `no filter` is the whole of a request that meets the router alone.
+alone. `to …` is the CPU time of the whole request as a multiple of what it takes with that chain, of Envoy's own filter or of Lua. `no filter` is
+the whole of a request that meets the router alone.
 "
     .to_owned();
     for measured in report.workloads.iter().filter(|measured| measured.point.is_none()) {
         let rows: Vec<_> = measured.chains.iter().filter_map(request).collect();
         if !rows.is_empty() {
-            let native =
-                measured.native.as_deref().map_or_else(|| "to Envoy's".to_owned(), |name| format!("to {name}"));
+            let native = measured.native.as_deref().map_or_else(String::new, |name| format!("to {name}"));
             let columns = ["chain", "instructions", "of the module", "CPU us", &native, "host calls that return data"];
             let _ = write!(text, "\n**{}: {}**\n\n{}", measured.group, measured.workload, table(&columns, rows));
         }
@@ -129,7 +145,8 @@ fn start(figures: &Figures) -> Option<Vec<String>> {
     let [one, two] = figures.start.as_slice() else { return None };
     let is_reference = figures.kind == Kind::None;
     let of = |taken: crate::start::Taken| if is_reference { taken.total.median } else { taken.added.median };
-    let milliseconds = |time: f64| format!("{time:.0} ms");
+    // Zero has no sign.
+    let milliseconds = |time: f64| format!("{:.0} ms", time.round() + 0.0);
     let mib = |kib: f64| format!("{:.1} MiB", kib / 1024.0);
     Some(vec![
         if is_reference { "no filter".to_owned() } else { figures.chain.clone() },
@@ -201,22 +218,33 @@ fn goals(report: &Report) -> String {
         let workloads = report.workloads.iter();
         workloads.flat_map(|measured| measured.verdicts().into_iter().map(move |verdict| (measured, verdict)))
     };
-    let (all, missed) = (verdicts().count(), verdicts().filter(|(_, verdict)| verdict.is_missed).count());
-    let mut text = format!("## Are the goals met?\n\n{} of {all} are.\n\n", all - missed);
+    let count = |is_counted: fn(&Verdict<'_>) -> bool| verdicts().filter(|(_, verdict)| is_counted(verdict)).count();
+    let (measured, missed) = (count(|verdict| verdict.measured.is_some()), count(|verdict| verdict.is_missed));
+    let mut text = format!("## Are the goals met?\n\n{} of {measured} are.", measured - missed);
+    match count(|verdict| verdict.measured.is_none()) {
+        0 => {}
+        others => text += &format!(" {others} more were not measured."),
+    }
+    text += "\n\n";
     let rows = verdicts().map(|(measured, verdict)| {
         vec![
-            format!("{}: {}", name(measured), verdict.chain),
+            format!("{}: {}", measured.name(), verdict.chain),
             verdict.what.to_owned(),
             verdict.goal,
-            verdict.measured,
-            if verdict.is_missed { "**missed**".to_owned() } else { "met".to_owned() },
+            match (&verdict.measured, verdict.is_missed) {
+                (None, _) => "not measured",
+                (_, true) => "**missed**",
+                (_, false) => "met",
+            }
+            .to_owned(),
+            verdict.measured.unwrap_or_default(),
         ]
     });
-    text += &table(&["chain", "what", "goal", "measured", ""], rows);
+    text += &table(&["chain", "what", "goal", "", "measured"], rows);
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for (measured, verdict) in verdicts() {
         let Some(why) = verdict.why else { continue };
-        let chain = format!("{}: {}", name(measured), verdict.chain);
+        let chain = format!("{}: {}", measured.name(), verdict.chain);
         match reasons.iter_mut().find(|(known, _)| known == why.trim()) {
             Some((_, chains)) if chains.contains(&chain) => {}
             Some((_, chains)) => chains.push(chain),
@@ -230,8 +258,4 @@ fn goals(report: &Report) -> String {
         let _ = writeln!(text, "- {why} ({})", chains.join("; "));
     }
     text
-}
-
-fn name(measured: &Measured) -> String {
-    format!("{}, {}", measured.group, measured.workload)
 }

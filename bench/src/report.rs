@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cpu_time::CpuTime;
 use crate::goal::Goal;
-use crate::group::{Group, Kind, REFERENCE};
+use crate::group::{Group, Kind, REFERENCE, Workload};
 use crate::host_calls::HostCalls;
 use crate::instructions::Instructions;
 use crate::memory::Memory;
@@ -127,19 +127,84 @@ impl Report {
             }
         }
         self.quick |= other.quick;
-        self.workloads.extend(other.workloads);
+        for measured in other.workloads {
+            match self.workloads.iter_mut().find(|known| known.is_of(&measured)) {
+                Some(known) => known.add(measured)?,
+                None => self.workloads.push(measured),
+            }
+        }
         Ok(())
     }
 
-    /// Gives each chain the goal that its workload has now.
-    pub fn take_goals(&mut self) -> Result<()> {
-        for measured in &mut self.workloads {
-            let group = Group::read(&measured.group)?;
-            for figures in measured.chains.iter_mut().filter(|figures| figures.chain != REFERENCE) {
-                let chain = group.chain(&measured.workload, &figures.chain);
-                let name = || format!("{}: {}: {}", measured.group, measured.workload, figures.chain);
-                figures.goal = chain.with_context(|| format!("{} is in no workload any more", name()))?.goal.clone();
+    /// Puts the workloads in the order of the groups' files, those of which nothing was measured among them, and gives each chain
+    /// its goal.
+    pub fn complete(&mut self) -> Result<()> {
+        let mut measured = std::mem::take(&mut self.workloads);
+        for name in Group::names()? {
+            let group = Group::read(&name)?;
+            for workload in &group.workloads {
+                for (point, workload) in workload.points(&group)? {
+                    let nothing = Measured::new(&group, &workload, point);
+                    match measured.iter().position(|measured| measured.is_of(&nothing)) {
+                        Some(place) => {
+                            let mut measured = measured.remove(place);
+                            measured.take_goals(&nothing)?;
+                            self.workloads.push(measured);
+                        }
+                        None => self.workloads.push(nothing),
+                    }
+                }
             }
+        }
+        ensure!(measured.is_empty(), "{} is no workload any more", measured[0].name());
+        Ok(())
+    }
+}
+
+// === impl Measured ===
+
+impl Measured {
+    /// A workload of which nothing was measured yet.
+    pub fn new(group: &Group, workload: &Workload, point: Option<Point>) -> Self {
+        let reference = Figures::new(REFERENCE, Kind::None, Goal::default());
+        let chains = workload.chains.iter().map(|chain| Figures::new(&chain.name, chain.kind(), chain.goal.clone()));
+        Self {
+            group: group.name.clone(),
+            workload: workload.name.clone(),
+            point,
+            native: workload.native.clone(),
+            chains: [reference].into_iter().chain(chains).collect(),
+        }
+    }
+
+    /// Its group and its name.
+    pub fn name(&self) -> String {
+        format!("{}, {}", self.group, self.workload)
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        (&self.group, &self.workload, self.point) == (&other.group, &other.workload, other.point)
+    }
+
+    /// Adds what was measured in another way.
+    fn add(&mut self, other: Self) -> Result<()> {
+        let name = self.name();
+        for figures in other.chains {
+            let own = self.chains.iter_mut().find(|own| own.chain == figures.chain);
+            let own =
+                own.with_context(|| format!("{name}: there is a chain {:?} in one of them only", figures.chain))?;
+            own.add(figures).with_context(|| name.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the goals of this workload, of which nothing was measured.
+    fn take_goals(&mut self, workload: &Self) -> Result<()> {
+        let name = self.name();
+        for figures in &mut self.chains {
+            let chain = workload.chains.iter().find(|chain| chain.chain == figures.chain);
+            let chain = chain.with_context(|| format!("{name}: there is no chain {:?} any more", figures.chain))?;
+            figures.goal = chain.goal.clone();
         }
         Ok(())
     }
@@ -198,10 +263,30 @@ impl Figures {
             memory: None,
         }
     }
+
+    /// Adds what was measured in another way.
+    fn add(&mut self, other: Self) -> Result<()> {
+        let is_in_both = [
+            self.instructions.is_some() && other.instructions.is_some(),
+            self.cpu_time.is_some() && other.cpu_time.is_some(),
+            self.host_calls.is_some() && other.host_calls.is_some(),
+            !self.start.is_empty() && !other.start.is_empty(),
+            self.memory.is_some() && other.memory.is_some(),
+        ];
+        ensure!(!is_in_both.contains(&true), "the chain {:?} was measured in both in the same way", self.chain);
+        self.instructions = self.instructions.or(other.instructions);
+        self.cpu_time = self.cpu_time.or(other.cpu_time);
+        self.host_calls = self.host_calls.take().or(other.host_calls);
+        self.start.extend(other.start);
+        self.memory = self.memory.take().or(other.memory);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -213,9 +298,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn results_of_other_modules_or_machines_do_not_go_together() {
-        let report = |kernel: &str, sha256: &str| Report {
+    fn report(kernel: &str, sha256: &str) -> Report {
+        Report {
             machine: Machine {
                 cpu: "A 1".to_owned(),
                 cores: 2,
@@ -226,9 +310,32 @@ mod tests {
             quick: false,
             modules: vec![Module { name: "auth".to_owned(), size: 1, sha256: sha256.to_owned() }],
             workloads: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn results_of_other_modules_or_machines_do_not_go_together() {
         assert!(report("6", "a").add(report("6", "a")).is_ok());
         assert!(report("6", "a").add(report("7", "a")).is_err());
         assert!(report("6", "a").add(report("6", "b")).is_err());
+    }
+
+    #[test]
+    fn what_was_measured_in_two_ways_is_one_workload_and_nothing_counts_twice() {
+        let group = Group::parse("g", "workloads: [{name: w, chains: [{name: ours, filters: []}]}]").unwrap();
+        let measured = |memory, calls| {
+            let mut measured = Measured::new(&group, &group.workloads[0], None);
+            measured.chains[1].memory = memory;
+            measured.chains[1].host_calls = calls;
+            Report { workloads: vec![measured], ..report("6", "a") }
+        };
+        let memory = || Some(Memory { step: 1, resident_kib: vec![1] });
+        let calls = || Some(HostCalls { by_name: BTreeMap::new(), returned_data: 1.0 });
+        let mut both = measured(memory(), None);
+        both.add(measured(None, calls())).unwrap();
+        let [workload] = both.workloads.as_slice() else { panic!("{both:?}") };
+        assert!(workload.chains[1].memory.is_some() && workload.chains[1].host_calls.is_some());
+        let error = format!("{:#}", both.add(measured(memory(), None)).unwrap_err());
+        assert_eq!(error, "g, w: the chain \"ours\" was measured in both in the same way");
     }
 }

@@ -48,7 +48,7 @@ impl fmt::Display for Point {
             Unit::Distinct => write!(f, "{at} different"),
             Unit::Headers => write!(f, "{at} headers"),
             Unit::Bytes => write!(f, "{at} bytes"),
-            Unit::Workers => write!(f, "{at} workers"),
+            Unit::Workers => write!(f, "{at} {}", if *at == 1 { "worker" } else { "workers" }),
         }
     }
 }

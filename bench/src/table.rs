@@ -73,7 +73,8 @@ impl fmt::Display for Measured {
             writeln!(f, "{}", line.trim_end())?;
         }
         for verdict in self.verdicts() {
-            let (chain, what, measured, goal) = (verdict.chain, verdict.what, verdict.measured, verdict.goal);
+            let (chain, what, goal) = (verdict.chain, verdict.what, verdict.goal);
+            let Some(measured) = verdict.measured else { continue };
             let missed = if verdict.is_missed { ", missed" } else { "" };
             writeln!(f, "  {chain}: {what}: {measured}, goal {goal}{missed}")?;
         }

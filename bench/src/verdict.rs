@@ -11,13 +11,14 @@ pub(crate) struct Verdict<'m> {
     /// What is measured.
     pub(crate) what: &'static str,
     pub(crate) goal: String,
-    pub(crate) measured: String,
+    /// `None` where it was not.
+    pub(crate) measured: Option<String>,
     pub(crate) is_missed: bool,
     pub(crate) why: Option<&'m str>,
 }
 
 impl Measured {
-    /// The verdicts on all goals of which something was measured.
+    /// The verdicts on all goals.
     pub(crate) fn verdicts(&self) -> Vec<Verdict<'_>> {
         self.chains.iter().flat_map(|chain| self.verdicts_on(chain)).collect()
     }
@@ -43,14 +44,20 @@ impl Measured {
                 figures.host_calls.as_ref().map(|calls| calls.returned_data),
             ),
             ("CPU time of the start", milliseconds, goal.start_ms, start),
-            ("size of the module", kib, goal.size_kib, Some(figures.bytes as f64 / 1024.0)),
-            ("growth of memory", kib, goal.growth_kib, figures.memory.as_ref().and_then(Memory::growth_kib)),
+            ("size of the module", kib, goal.size_kib, Some(figures.bytes as f64 / 1024.0).filter(|size| *size > 0.0)),
+            (
+                "growth of memory",
+                kib,
+                goal.growth_kib,
+                figures.memory.as_ref().and_then(Memory::growth_over_a_million_kib),
+            ),
         ];
         let of = |(what, show, goal, measured): (_, Show, Option<f64>, Option<f64>)| {
-            let (limit, measured) = goal.zip(measured)?;
-            let is_missed = measured > limit;
+            let limit = goal?;
+            let is_missed = measured.is_some_and(|measured| measured > limit);
             let why = figures.goal.why.as_deref().filter(|_| is_missed);
-            Some(Verdict { chain: &figures.chain, what, goal: show(limit), measured: show(measured), is_missed, why })
+            let measured = measured.map(show);
+            Some(Verdict { chain: &figures.chain, what, goal: show(limit), measured, is_missed, why })
         };
         all.into_iter().filter_map(of).collect()
     }
@@ -111,7 +118,7 @@ mod tests {
         let verdicts = measured.verdicts();
         assert!(!verdicts[0].is_missed && verdicts[0].why.is_none());
         assert!(verdicts[1].is_missed && verdicts[1].why == Some("the host"));
-        assert_eq!((verdicts[1].measured.as_str(), verdicts[1].goal.as_str()), ("9.1k", "9.0k"));
+        assert_eq!((verdicts[1].measured.as_deref(), verdicts[1].goal.as_str()), (Some("9.1k"), "9.0k"));
     }
 
     #[test]
@@ -121,12 +128,13 @@ mod tests {
             vec![figures("all", 60.0, goal), figures("a", 30.0, Goal::default()), figures("b", 20.0, Goal::default())];
         let measured = measured(chains);
         assert_eq!((measured.verdicts().len(), measured.verdicts()[0].is_missed), (1, true));
-        assert_eq!(measured.verdicts()[0].measured, "2.00");
+        assert_eq!(measured.verdicts()[0].measured.as_deref(), Some("2.00"));
     }
 
     #[test]
-    fn a_goal_of_which_nothing_was_measured_has_no_verdict() {
+    fn a_goal_of_which_nothing_was_measured_is_neither_met_nor_missed() {
         let goal = Goal { cpu_ratio: Some(1.1), ..Goal::default() };
-        assert_eq!(measured(vec![figures("a", 1.0, goal)]).verdicts().len(), 0);
+        let measured = measured(vec![figures("a", 1.0, goal)]);
+        assert!(measured.verdicts()[0].measured.is_none() && !measured.verdicts()[0].is_missed);
     }
 }
