@@ -1,5 +1,6 @@
 //! Imports: what Envoy gives a module, its own functions and those of WASI.
 
+use crate::error::{Failure, Why};
 use crate::plugin::VmSettings;
 use crate::signature::Signature;
 use crate::version::Abi;
@@ -17,9 +18,9 @@ pub(crate) fn signature(abi: Abi, module: &str, name: &str) -> Option<Signature>
 }
 
 /// What a VM with these settings may import.
-pub(crate) fn linker(settings: &VmSettings) -> wasmtime::Result<Linker<VmState>> {
+pub(crate) fn linker(settings: &VmSettings) -> Result<Linker<VmState>, Failure> {
     let mut linker = Linker::new(settings.module.code.engine());
-    abi::link(&mut linker, settings)?;
-    wasi::link(&mut linker, settings)?;
-    Ok(linker)
+    let linked = abi::link(&mut linker, settings).and_then(|()| wasi::link(&mut linker, settings));
+    let failed = |error| Failure { callback: "link".to_owned(), why: Why::Other(format!("{error:#}")) };
+    linked.map(|()| linker).map_err(failed)
 }

@@ -51,7 +51,7 @@ impl Vm {
     ///
     /// It traps.
     pub(crate) fn start(
-        imports: wasmtime::Result<Linker<VmState>>,
+        imports: &Linker<VmState>,
         settings: &VmSettings,
         limits: &Limits,
         shared: &Arc<Shared>,
@@ -65,8 +65,6 @@ impl Vm {
         let mut vm =
             Self { store, functions: BTreeMap::new(), roots: BTreeMap::new(), failure: None, limits: limits.clone() };
         vm.refuel();
-        let other = |error: &wasmtime::Error| Why::Other(format!("{error:#}"));
-        let imports = imports.map_err(|error| failed("link", other(&error)))?;
         vm.state_mut().restriction = Restriction::Start;
         let instance = imports.instantiate(&mut vm.store, &settings.module.code).map_err(|error| {
             let failure = failed("start", Why::of(&error));

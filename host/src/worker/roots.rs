@@ -115,8 +115,9 @@ impl Worker {
             Entry::Occupied(entry) => Rc::clone(entry.get()),
             Entry::Vacant(entry) => {
                 let home = Home { worker: self.index, vm: self.shared.next_vm(), effects: Rc::clone(&self.effects) };
-                let vm = Vm::start(imports::linker(&plugin.vm), &plugin.vm, &self.limits, &self.shared, home)
-                    .map_err(failed)?;
+                let vm = imports::linker(&plugin.vm)
+                    .and_then(|imports| Vm::start(&imports, &plugin.vm, &self.limits, &self.shared, home));
+                let vm = vm.map_err(failed)?;
                 Rc::clone(entry.insert(Rc::new(RefCell::new(vm))))
             }
         };
