@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use palisade_testbed::client::VERSIONS;
 use palisade_testbed::envoy::bootstrap::{manager, single};
+use palisade_testbed::http1::TIMEOUT;
 use palisade_testbed::{Answer, Envoy, Request, Upstream};
 use serde_json::json;
 
@@ -49,7 +50,9 @@ fn a_response_that_takes_longer_than_its_route_may_is_504_and_one_that_has_begun
         for address in hosts.addresses() {
             let late = version.exchange(address, &Request::get("/late")).unwrap();
             assert_eq!((late.status, late.text().as_str()), (504, "upstream request timeout"), "{version}");
+            let begun = Instant::now();
             assert!(version.exchange(address, &Request::get("/stalled")).is_err(), "{version}");
+            assert!(begun.elapsed() < TIMEOUT, "{version}: the client broke it off");
         }
     }
     for request in hosts.upstream().received() {
