@@ -21,7 +21,7 @@ impl Probe {
         let plan = Plan { path, when: words.next().unwrap_or_default(), how: words.next().unwrap_or_default() };
         let outcome = match side {
             "response" => self.work(request.response().await, &plan).await,
-            "both" => self.hold_both(request, &plan).await,
+            "both" => self.hold_both(request).await,
             _ => self.work(request, &plan).await,
         };
         match outcome {
@@ -32,17 +32,16 @@ impl Probe {
     }
 
     /// Holds the whole request, and then the response for a moment.
-    async fn hold_both(&self, request: Request<Self>, plan: &Plan<'_>) -> Result<(), ExchangeError> {
+    async fn hold_both(&self, request: Request<Self>) -> Result<(), ExchangeError> {
         let handle = request.handle().clone();
-        self.pause(&handle, plan, "head").await?;
         let mut body = request.rewrite_body()?;
         body.whole(64 * 1024).await?;
-        let response = match body.trailers_or_response().await? {
+        let mut response = match body.trailers_or_response().await? {
             Ok(trailers) => trailers.response().await,
             Err(response) => response,
         };
         handle.sleep(Duration::from_millis(1)).await?;
-        response.set_header("x-probe", "held")
+        Ok(response.set_header("x-probe", "held")?)
     }
 
     async fn work<S: Side>(&self, head: Head<Self, S>, plan: &Plan<'_>) -> Result<(), ExchangeError> {
