@@ -64,7 +64,8 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<File>> {
 }
 
 /// Refuses what Go's library reads otherwise than the one here, so that nobody shows one module here and another to a proxy: names
-/// and sizes that stand beside the header, of sparse files too, and contents of what has none, over which Go does not step.
+/// and sizes that stand beside the header, of sparse files too, contents of what has none, over which Go does not step, and
+/// names that stand in the prefix alone, which Go reads in more kinds of headers.
 fn ensure_unambiguous(archive: &[u8]) -> Result<()> {
     for entry in Archive::new(archive).entries()?.raw(true) {
         let mut entry = entry.context("it is no tar archive")?;
@@ -79,7 +80,9 @@ fn ensure_unambiguous(archive: &[u8]) -> Result<()> {
             }
             _ => false,
         };
-        ensure!(is_clear, "{} in it can be read in more than one way", entry.path()?.display());
+        let name = entry.header().as_old().name;
+        let is_named = name.iter().take_while(|byte| **byte != 0).any(|byte| *byte != b'/');
+        ensure!(is_clear && is_named, "`{}` in it can be read in more than one way", entry.path()?.display());
     }
     Ok(())
 }
@@ -162,14 +165,20 @@ mod tests {
         assert_eq!(unpack(&parts.concat()).unwrap(), [File::new("plugin.wasm", vec![7])]);
     }
 
-    /// Why an archive of these entries, each with its type, path and content, is refused.
-    fn refusal(entries: &[(u8, &str, &[u8])]) -> Option<String> {
+    /// An entry of this type, path and content.
+    fn entry(kind: u8, path: &str, content: &'static [u8]) -> (Header, &'static [u8]) {
+        let mut header = Header::new_gnu();
+        header.as_old_mut().linkflag = [kind];
+        header.set_path(path).unwrap();
+        header.set_size(content.len().try_into().unwrap());
+        (header, content)
+    }
+
+    /// Why an archive of these entries is refused.
+    fn refusal(entries: &[(Header, &[u8])]) -> Option<String> {
         let mut archive = Builder::new(Vec::new());
-        for (kind, path, content) in entries {
-            let mut header = Header::new_gnu();
-            header.as_old_mut().linkflag = [*kind];
-            header.set_path(path).unwrap();
-            header.set_size(content.len().try_into().unwrap());
+        for (header, content) in entries {
+            let mut header = header.clone();
             header.set_cksum();
             archive.append(&header, *content).unwrap();
         }
@@ -180,10 +189,11 @@ mod tests {
 
     #[test]
     fn an_archive_in_which_a_proxy_could_find_another_module_is_refused() {
-        let plugin = (b'0', "plugin.wasm", &b"module"[..]);
-        for what_docker_adds in [(b'5', "etc/", &b""[..]), (b'2', "link", b""), (b'x', "plugin.wasm", b"11 mtime=1\n")]
+        let plugin = || entry(b'0', "plugin.wasm", b"module");
+        for (kind, path, content) in
+            [(b'5', "etc/", &b""[..]), (b'5', "./", b""), (b'2', "link", b""), (b'x', "plugin.wasm", b"11 mtime=1\n")]
         {
-            assert_eq!(refusal(&[what_docker_adds, plugin]), None, "{what_docker_adds:?}");
+            assert_eq!(refusal(&[entry(kind, path, content), plugin()]), None, "what Docker adds: {kind} {path}");
         }
         for (kind, path, content) in [
             (b'2', "link", &[b'h'; 512][..]),
@@ -197,8 +207,23 @@ mod tests {
             (b'L', "long", b"plugin.wasm\0more"),
             (b'S', "sparse", b""),
         ] {
-            let what = refusal(&[(kind, path, content), plugin]).unwrap_or_default();
+            let what = refusal(&[entry(kind, path, content), plugin()]).unwrap_or_default();
             assert!(what.contains("in more than one way"), "{kind} {path}: {what}");
+        }
+        for (magic, trailer) in
+            [(b"ustar\x0000", [0; 4]), (b"ustar\x0001", [0; 4]), (b"ustar  \0", [0; 4]), (b"ustar\x0000", *b"tar\0")]
+        {
+            for name in ["", "/"] {
+                let (mut header, content) = entry(b'0', "plugin.wasm", b"another");
+                header.as_old_mut().name = [0; 100];
+                header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+                let bytes = header.as_mut_bytes();
+                bytes[257..265].copy_from_slice(magic);
+                bytes[345..356].copy_from_slice(b"plugin.wasm");
+                bytes[508..].copy_from_slice(&trailer);
+                let what = refusal(&[(header, content), plugin()]).unwrap_or_default();
+                assert!(what.contains("in more than one way"), "a prefix alone, {magic:?} {trailer:?}: {what}");
+            }
         }
     }
 
