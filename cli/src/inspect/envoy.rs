@@ -123,12 +123,14 @@ impl<'a> Inspection<'a> {
     }
 
     fn local(&mut self, place: &str, local: &Value) -> Option<&'a Module> {
-        let Some(filename) = field_path(local, &["filename"]).and_then(Value::as_str) else {
-            let what = "only `filename` is understood here: write the path of the module";
-            self.refuse(Rule::UnknownModule, place, what);
-            return None;
-        };
-        self.module_by_name(&at(place, "filename"), filename)
+        match local.as_object().filter(|sources| sources.len() == 1).and_then(|sources| field(sources, "filename")) {
+            Some(Value::String(filename)) => self.module_by_name(&at(place, "filename"), filename),
+            _ => {
+                let what = "only `filename` is understood here: write the path of the module, and nothing beside it";
+                self.refuse(Rule::UnknownModule, place, what);
+                None
+            }
+        }
     }
 
     fn capabilities(&mut self, place: &str, restriction: Option<&Value>, module: &Module) {

@@ -215,6 +215,56 @@ fn a_merge_key_is_refused_because_envoy_does_not_merge() {
 }
 
 #[test]
+fn a_field_that_envoy_skips_is_not_read() {
+    let house = House::new();
+    house.render();
+    let local = house.read("dist/envoy/probe.local.yaml");
+    let remote = house.read("dist/envoy/probe.yaml");
+    for (config, from, to) in [
+        (&local, "filename: ", "inline_bytes: AGFzbQEAAAA=\n            !ignore filename: "),
+        (&local, "filename: ", "inline_bytes: AGFzbQEAAAA=\n            !<!ignore> filename: "),
+        (&remote, "capability_restriction_config:", "!ignore capability_restriction_config:"),
+        (&remote, "allowed_capabilities:", "!ignore allowed_capabilities:"),
+        (&remote, "failure_policy:", "failure_policy: FAIL_OPEN\n      !ignore failurePolicy:"),
+    ] {
+        let skipped = config.replacen(from, to, 1);
+        assert_ne!(skipped, *config, "{from}");
+        let verified = verify(&house, &skipped, &[]);
+        assert!(
+            verified.told.contains("config.yaml: no YAML: ") && verified.told.contains("!ignore"),
+            "{to}: {}",
+            verified.told
+        );
+        assert_eq!(verified.code, 27);
+    }
+}
+
+#[test]
+fn tags_of_yaml_s_own_change_nothing_as_for_envoy() {
+    let house = House::new();
+    house.render();
+    let local = house.read("dist/envoy/probe.local.yaml");
+    accepted(&house, &local.replacen("filename: ", "filename: !!str ", 1), &[]);
+    let file = "filename: /etc/palisade/modules/probe.wasm";
+    let encoded = local.replacen(file, "filename: !!binary L2V0Yy9wYWxpc2FkZS9tb2R1bGVzL3Byb2JlLndhc20=", 1);
+    let place = format!("{PLUGIN}.vm_config.code.local.filename");
+    refused(&house, &encoded, (&place, "`L2V0", 20));
+}
+
+#[test]
+fn a_local_module_is_a_file_and_nothing_else_too() {
+    let house = House::new();
+    house.render();
+    let local = house.read("dist/envoy/probe.local.yaml");
+    let place = format!("{PLUGIN}.vm_config.code.local");
+    for other in ["inline_bytes: AGFzbQEAAAA=", "inlineString: module", "environment_variable: MODULE"] {
+        let both = local.replacen("filename: ", &format!("{other}\n            filename: "), 1);
+        assert_ne!(both, local);
+        refused(&house, &both, (&place, "only `filename` is understood", 20));
+    }
+}
+
+#[test]
 fn a_lock_that_is_not_the_one_of_the_sums_is_refused_without_a_key_too() {
     let house = House::new();
     let config = bootstrap(&house);
