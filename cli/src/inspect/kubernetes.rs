@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Inspection, Object, at};
@@ -169,27 +171,49 @@ fn collect_digests(value: &Value, digests: &mut BTreeSet<String>) {
     }
 }
 
-/// A document as it is; a `ConfigMap`, or one in a list, as the documents in its `data`.
+/// A document as it is, without a `ConfigMap` that it is; and for each `ConfigMap` that it is or holds, the documents in that.
 pub(super) fn unpack(place: String, document: Value, all: &mut Vec<(String, Value)>) -> Result<()> {
-    for (index, item) in items(&document).enumerate() {
-        if is_config_map(item) {
-            unpack(at(&place, &format!("items[{index}]")), item.clone(), all)?;
-        }
-    }
+    unpack_config_maps(&place, &document, all)?;
     if !is_config_map(&document) {
         all.push((place, document));
-        return Ok(());
     }
-    for (name, text) in document.get("data").and_then(Value::as_object).into_iter().flatten() {
-        let place = at(&place, &format!("data[{name}]"));
-        let is_yaml = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
-        match yaml::documents(text.as_str().unwrap_or_default()) {
-            Ok(documents) => all.extend(documents.into_iter().map(|document| (place.clone(), document))),
-            Err(error) if is_yaml => return Err(error.context(place)),
-            Err(_) => {}
+    Ok(())
+}
+
+fn unpack_config_maps(place: &str, document: &Value, all: &mut Vec<(String, Value)>) -> Result<()> {
+    for (index, item) in items(document).enumerate() {
+        unpack_config_maps(&at(place, &format!("items[{index}]")), item, all)?;
+    }
+    if is_config_map(document) {
+        for (name, text) in entries(document, "data") {
+            unpack_entry(at(place, &format!("data[{name}]")), name, text, all)?;
+        }
+        for (name, text) in entries(document, "binaryData") {
+            let place = at(place, &format!("binaryData[{name}]"));
+            // Lines may be broken in it.
+            let bytes =
+                STANDARD.decode(text.replace(['\r', '\n'], "")).with_context(|| format!("{place}: no base64"))?;
+            unpack_entry(place, name, &String::from_utf8_lossy(&bytes), all)?;
         }
     }
     Ok(())
+}
+
+/// The documents of an entry. One that is no YAML is none of Envoy's where neither its name nor its text says so.
+fn unpack_entry(place: String, name: &str, text: &str, all: &mut Vec<(String, Value)>) -> Result<()> {
+    let is_config = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+        || ["vm_config", "vmConfig", ".wasm.v3."].iter().any(|sign| text.contains(sign));
+    match yaml::documents(text) {
+        Ok(documents) => all.extend(documents.into_iter().map(|document| (place.clone(), document))),
+        Err(error) if is_config => return Err(error.context(place)),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+fn entries<'v>(config_map: &'v Value, field: &str) -> impl Iterator<Item = (&'v str, &'v str)> {
+    let entries = config_map.get(field).and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
 }
 
 fn is_config_map(document: &Value) -> bool {

@@ -1,5 +1,8 @@
 //! `palisade verify`, on objects of Istio, Envoy Gateway and Kubernetes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::house::House;
 use crate::verify::{accepted, bootstrap, refused, verify};
 
@@ -181,7 +184,50 @@ fn a_config_map_is_read_as_the_configs_that_it_holds() {
     }
     let of_cluster = config.replacen("name: palisade_modules", "name: other", 1);
     assert_eq!(verify(&house, &map("envoy.yaml", &of_cluster).to_string(), &[]).code, 19);
-    let broken = verify(&house, &map("envoy.yaml", &format!("<<: {{}}\n{config}")).to_string(), &[]);
-    assert!(broken.told.contains("no YAML: data[envoy.yaml]: "), "{}", broken.told);
-    assert_eq!(broken.code, 27);
+}
+
+#[test]
+fn a_config_map_with_an_entry_that_only_others_can_read_is_refused() {
+    let house = House::new();
+    let config = bootstrap(&house);
+    let good = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"envoy.yaml": config}});
+    for (name, text) in [
+        ("envoy.yaml", "<<: {}\n"),
+        ("bootstrap", "node: {}\nnode: {}\nplugin: {vm_config: {}}\n"),
+        ("bootstrap", "node: {}\nnode: {}\nplugin: {vmConfig: {}}\n"),
+        ("envoy.pb_text", "type_url: \"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\" {\n"),
+    ] {
+        let binary = STANDARD.encode(text);
+        for (field, text) in [("data", text), ("binaryData", &binary)] {
+            let mut map = good.clone();
+            map[field][name] = text.into();
+            let broken = verify(&house, &map.to_string(), &[]);
+            assert!(broken.told.contains(&format!("no YAML: {field}[{name}]: ")), "{text}: {}", broken.told);
+            assert_eq!(broken.code, 27);
+        }
+    }
+    let mut map = good.clone();
+    map["binaryData"] = serde_json::json!({"probe.wasm": STANDARD.encode(b"\0asm\x01\0\0\0\xff")});
+    accepted(&house, &map.to_string(), &[]);
+    map["binaryData"] = serde_json::json!({"probe.wasm": "no base64"});
+    let broken = verify(&house, &map.to_string(), &[]);
+    assert!(broken.told.contains("binaryData[probe.wasm]: no base64"), "{}", broken.told);
+}
+
+#[test]
+fn a_config_map_is_found_in_a_list_within_a_list_and_in_binary_data() {
+    let house = House::new();
+    let config = bootstrap(&house);
+    let open = config.replace("FAIL_CLOSED", "FAIL_OPEN");
+    let list = |config: &str| {
+        let encoded = STANDARD.encode(config);
+        let (first, rest) = encoded.split_at(76);
+        let binary = serde_json::json!({"envoy.yaml": format!("{first}\n{rest}\n")});
+        let map = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "binaryData": binary});
+        let inner = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [map]});
+        serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [inner]}).to_string()
+    };
+    accepted(&house, &list(&config), &[]);
+    let place = "items[0].items[0].binaryData[envoy.yaml].http_filters[0].typed_config.config.failure_policy";
+    refused(&house, &list(&open), (place, "FAIL_OPEN lets requests pass", 15));
 }
