@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::envoy::{field, field_path};
+use super::kubernetes::patched_in;
 use super::{Reference, Report, refusal};
 use crate::refusal::{Refusal, Rule};
 
@@ -46,7 +47,7 @@ impl Definitions {
             is_bootstrap,
             is_partial,
             clusters: own.into_iter().flatten().chain(of_type(CLUSTER)).filter_map(Cluster::read).collect(),
-            extensions: of_type(EXTENSION).filter_map(name_of).map(str::to_owned).collect(),
+            extensions: of_type(EXTENSION).filter_map(name_of).map(str::to_owned).chain(patched_in(document)).collect(),
         }
     }
 
@@ -86,7 +87,7 @@ pub(crate) fn settle(reports: &mut [Report]) {
         let missing = report.discovered.iter().filter(|wanted| !together.extensions.contains(&wanted.name));
         refusals.extend(missing.map(|Reference { place, name }| {
             let what = format!(
-                "the config of `{name}` comes from elsewhere: verify it beside this file, as a DiscoveryResponse"
+                "the config of `{name}` comes from elsewhere: verify it beside this file, as a DiscoveryResponse or an EnvoyFilter"
             );
             refusal(Rule::UnknownModule, place, what)
         }));

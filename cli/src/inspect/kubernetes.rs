@@ -171,6 +171,20 @@ fn collect_digests(value: &Value, digests: &mut BTreeSet<String>) {
     }
 }
 
+/// The names of the configs that `EnvoyFilter`s define for filters that discover them.
+pub(super) fn patched_in(document: &Value) -> Vec<String> {
+    let patches = document.pointer("/spec/configPatches").and_then(Value::as_array);
+    let patches = patches.filter(|_| text(document, "kind") == Some("EnvoyFilter"));
+    let own = patches.into_iter().flatten().filter_map(patched).map(str::to_owned);
+    own.chain(items(document).flat_map(patched_in)).collect()
+}
+
+fn patched(patch: &Value) -> Option<&str> {
+    let operation = patch.pointer("/patch/operation")?.as_str()?;
+    let is_whole = text(patch, "applyTo")? == "EXTENSION_CONFIG" && matches!(operation, "ADD" | "REPLACE");
+    patch.pointer("/patch/value/name")?.as_str().filter(|_| is_whole)
+}
+
 /// A document as it is, without a `ConfigMap` that it is; and for each `ConfigMap` that it is or holds, the documents in that.
 pub(super) fn unpack(place: String, document: Value, all: &mut Vec<(String, Value)>) -> Result<()> {
     unpack_config_maps(&place, &document, all)?;

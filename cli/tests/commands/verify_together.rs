@@ -73,6 +73,40 @@ fn a_config_that_is_left_to_discovery_is_verified_beside_what_names_it() {
 }
 
 #[test]
+fn a_config_that_is_left_to_discovery_may_be_another_patch_of_an_envoy_filter() {
+    let house = House::new();
+    let filter = &listeners(&house)["resources"][0]["filter_chains"][0];
+    let wasm = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+    let discovered = json!({"name": "probe", "config_discovery": {"config_source": {"ads": {}}, "type_urls": [wasm]}});
+    let object = |patch: &Value| {
+        let first = json!({"applyTo": "HTTP_FILTER", "patch": {"operation": "INSERT_BEFORE", "value": discovered}});
+        let object = json!({"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "spec": {"configPatches": [first, patch]}});
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": [object]});
+        [object, list]
+    };
+    let extension = json!({"name": "probe", "typed_config": filter["typed_config"]});
+    let patch = json!({"applyTo": "EXTENSION_CONFIG", "patch": {"operation": "ADD", "value": extension}});
+    for object in object(&patch) {
+        let (code, told) = verify(&house, &[("a.json", &object)]);
+        assert_eq!(code, 0, "{told}");
+    }
+    for (pointer, other) in [("/applyTo", "CLUSTER"), ("/patch/operation", "MERGE"), ("/patch/value/name", "other")] {
+        let mut patch = patch.clone();
+        *patch.pointer_mut(pointer).unwrap() = other.into();
+        for object in object(&patch) {
+            let (code, told) = verify(&house, &[("a.json", &object)]);
+            assert_eq!(code, 20, "{other}: {told}");
+            assert!(told.contains("config_discovery: the config of `probe` comes from elsewhere"), "{told}");
+        }
+    }
+    let mut open = patch.clone();
+    open["patch"]["value"]["typed_config"]["config"]["failure_policy"] = "FAIL_OPEN".into();
+    for object in object(&open) {
+        assert_eq!(verify(&house, &[("a.json", &object)]).0, 15);
+    }
+}
+
+#[test]
 fn one_file_that_is_none_hides_nothing_of_the_others() {
     let house = House::new();
     let open = bootstrap(&house).replace("FAIL_CLOSED", "FAIL_OPEN");
