@@ -41,7 +41,7 @@ impl<'v> Source<'v> {
 impl<'a> Inspection<'a> {
     /// Inspects the plugins of an object of Kubernetes, or of a list of such objects. Envoy's own config within is left.
     pub(super) fn kubernetes(&mut self, place: &str, document: &Value) {
-        for (index, item) in items(document).enumerate() {
+        for (index, item) in items(document).iter().enumerate() {
             self.kubernetes(&at(place, &format!("items[{index}]")), item);
         }
         let Some(spec) = document.get("spec") else { return };
@@ -176,7 +176,7 @@ pub(super) fn patched_in(document: &Value) -> Vec<String> {
     let patches = document.pointer("/spec/configPatches").and_then(Value::as_array);
     let patches = patches.filter(|_| text(document, "kind") == Some("EnvoyFilter"));
     let own = patches.into_iter().flatten().filter_map(patched).map(str::to_owned);
-    own.chain(items(document).flat_map(patched_in)).collect()
+    own.chain(items(document).iter().flat_map(patched_in)).collect()
 }
 
 fn patched(patch: &Value) -> Option<&str> {
@@ -195,7 +195,7 @@ pub(super) fn unpack(place: String, document: Value, all: &mut Vec<(String, Valu
 }
 
 fn unpack_config_maps(place: &str, document: &Value, all: &mut Vec<(String, Value)>) -> Result<()> {
-    for (index, item) in items(document).enumerate() {
+    for (index, item) in items(document).iter().enumerate() {
         unpack_config_maps(&at(place, &format!("items[{index}]")), item, all)?;
     }
     if is_config_map(document) {
@@ -240,10 +240,22 @@ fn kind_of(document: &Value) -> Option<&str> {
     document.get("kind")?.as_str().filter(|_| is_known)
 }
 
-fn items(document: &Value) -> impl Iterator<Item = &Value> {
-    let is_list =
-        document.get("apiVersion").is_some() && text(document, "kind").is_some_and(|kind| kind.ends_with("List"));
-    document.get("items").filter(|_| is_list).and_then(Value::as_array).into_iter().flatten()
+/// The items of a list. In a `WasmPluginList` and its like they may leave out their own kind, which is in that of the list.
+fn items(document: &Value) -> Vec<Value> {
+    let kind = text(document, "kind").and_then(|kind| kind.strip_suffix("List"));
+    let (Some(version), Some(kind), Some(items)) =
+        (document.get("apiVersion"), kind, document.get("items").and_then(Value::as_array))
+    else {
+        return Vec::new();
+    };
+    let mut items = items.clone();
+    for item in items.iter_mut().filter_map(Value::as_object_mut) {
+        if !item.contains_key("apiVersion") && !item.contains_key("kind") {
+            item.insert("apiVersion".to_owned(), version.clone());
+            item.insert("kind".to_owned(), kind.into());
+        }
+    }
+    items
 }
 
 fn gateway_plugins(spec: &Value) -> impl Iterator<Item = &Value> {

@@ -168,6 +168,22 @@ fn each_item_of_a_list_is_inspected_once() {
 }
 
 #[test]
+fn an_item_of_a_list_that_names_its_kind_is_inspected_although_it_does_not() {
+    let house = House::new();
+    let plugin = |sha256: &str| serde_json::json!({"spec": {"url": "http://modules/probe.wasm", "sha256": sha256}});
+    let list = |version: &str, kind: &str, item| {
+        serde_json::json!({"apiVersion": version, "kind": kind, "items": [item]}).to_string()
+    };
+    let plugins = |sha256: &str| list("extensions.istio.io/v1alpha1", "WasmPluginList", plugin(sha256));
+    accepted(&house, &plugins(&house.sha256()), &[]);
+    refused(&house, &plugins("zz"), ("items[0].spec.sha256", "`zz` is not 64", 10));
+    let open = bootstrap(&house).replace("FAIL_CLOSED", "FAIL_OPEN");
+    let place = "items[0].data[bootstrap].http_filters[0].typed_config.config.failure_policy";
+    let maps = list("v1", "ConfigMapList", serde_json::json!({"data": {"bootstrap": open}}));
+    refused(&house, &maps, (place, "FAIL_OPEN lets requests pass", 15));
+}
+
+#[test]
 fn a_config_map_is_read_as_the_configs_that_it_holds() {
     let house = House::new();
     let map = |name: &str, text: &str| serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {name: text, "notes.txt": "a: [b\n- c"}});
