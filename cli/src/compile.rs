@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::file;
+use crate::hash::sha256;
 use crate::workspace::Workspace;
 
 /// A module as the compiler wrote it, with its names.
@@ -51,16 +52,22 @@ impl ModuleCrate {
 
 /// Compiles a crate, which must be a `cdylib`.
 pub(crate) fn compile(workspace: &Workspace, module: &ModuleCrate) -> Result<Compiled> {
-    let selection = format!("{:?}\n", module.selection());
     let mut artifact = run_cargo(workspace, module)?;
-    // A file has the name of its library alone. Where another crate or other features have written it since, cargo does not see it.
+    let mut bytes = file::read(&artifact.file)?;
+    // A file has the name of its library alone. Where something else has written it since, cargo does not see it.
     let made_of = artifact.file.with_extension("made-of");
-    if artifact.fresh && fs::read(&made_of).ok().as_deref() != Some(selection.as_bytes()) {
+    if artifact.fresh && fs::read(&made_of).ok() != Some(origin(module, &bytes).into_bytes()) {
         forget(workspace, &artifact)?;
         artifact = run_cargo(workspace, module)?;
+        bytes = file::read(&artifact.file)?;
     }
-    file::write(&made_of, selection)?;
-    Ok(Compiled { bytes: file::read(&artifact.file)?, name: artifact.name, version: artifact.version })
+    file::write(&made_of, origin(module, &bytes))?;
+    Ok(Compiled { bytes, name: artifact.name, version: artifact.version })
+}
+
+/// What these bytes were made of.
+fn origin(module: &ModuleCrate, bytes: &[u8]) -> String {
+    format!("{:?}\n{}\n", module.selection(), sha256(bytes))
 }
 
 fn run_cargo(workspace: &Workspace, module: &ModuleCrate) -> Result<Artifact> {

@@ -64,3 +64,19 @@ fn two_crates_whose_modules_have_one_name_are_not_taken_for_each_other() {
     assert_eq!(built("twin"), twin);
     assert_eq!(house.read("target/cleaned"), "one\ntwin\n", "what is as it was is not compiled anew");
 }
+
+/// Catches a module that was written by something else than `palisade build`, or by one that was killed before it noted that.
+#[test]
+fn bytes_that_cargo_has_not_written_for_the_crate_are_not_shipped() {
+    let house = checkout();
+    let built = || {
+        let output = house.palisade(&["build", "--guest", "one", "--out", "out"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        fs::read(house.path("out/modules/guest.wasm")).unwrap()
+    };
+    let one = built();
+    fs::copy(house.path("twin.wasm"), house.path("target/guest.wasm")).unwrap();
+    assert_eq!(built(), one);
+    assert_eq!(built(), one);
+    assert_eq!(house.read("target/cleaned"), "one\n", "what is as it was is not compiled anew");
+}
