@@ -63,10 +63,11 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
         }
     };
     let modules = crates.iter().map(|source| {
-        let module = build_module(workspace, source, out, &toolchain)?;
+        let cargo_lock = source.lock(workspace)?;
+        let module = build_module(workspace, source, &cargo_lock, out, &toolchain)?;
         // What has changed while it was compiled may be in it, or not.
         let commit = commit.as_ref().filter(|commit| git::commit(workspace.root()).as_ref() == Some(*commit));
-        let statement = provenance::statement(workspace, source, &module, commit, out)?;
+        let statement = provenance::statement(workspace, source, &cargo_lock, &module, commit, out)?;
         file::write(&out.join(provenance::file_of(&module.name)), statement)?;
         Ok(module)
     });
@@ -90,7 +91,13 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
     Ok(modules)
 }
 
-fn build_module(workspace: &Workspace, source: &ModuleCrate, out: &Path, toolchain: &str) -> Result<Module> {
+fn build_module(
+    workspace: &Workspace,
+    source: &ModuleCrate,
+    cargo_lock: &Path,
+    out: &Path,
+    toolchain: &str,
+) -> Result<Module> {
     let compiled = compile(workspace, source)?;
     let refused = || format!("the module {} must not be shipped", compiled.name);
     // The names that explain the imports, and those of the labels, are in the compiler's own module only.
@@ -112,7 +119,7 @@ fn build_module(workspace: &Workspace, source: &ModuleCrate, out: &Path, toolcha
         labels,
     };
     file::write(&out.join(&module.file), bytes)?;
-    file::write(&out.join(sbom::file_of(&module.name)), sbom::bill(workspace, source, &module)?)?;
+    file::write(&out.join(sbom::file_of(&module.name)), sbom::bill(workspace, source, cargo_lock, &module)?)?;
     Ok(module)
 }
 

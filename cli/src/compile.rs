@@ -39,9 +39,17 @@ impl ModuleCrate {
     }
 
     /// The lock file of cargo that holds for it.
-    pub(crate) fn lock(&self) -> Result<PathBuf> {
-        let lock = self.directory.ancestors().map(|directory| directory.join("Cargo.lock")).find(|file| file.is_file());
-        lock.with_context(|| format!("there is no Cargo.lock above {}", self.directory.display()))
+    pub(crate) fn lock(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let output = workspace
+            .run_toolchain()
+            .args(["cargo", "locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
+            .arg(self.manifest())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
+        ensure!(output.status.success(), "cargo finds no workspace of {}: see above", self.manifest().display());
+        let manifest = String::from_utf8(output.stdout).context("cargo wrote something other than text")?;
+        Ok(Path::new(manifest.trim_end()).with_file_name("Cargo.lock"))
     }
 
     /// What cargo is told to take this crate.

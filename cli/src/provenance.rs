@@ -44,10 +44,12 @@ pub(crate) fn file_of(module: &str) -> String {
     format!("provenance/{module}.intoto.json")
 }
 
-/// The statement of a module, which a crate of that commit has become, and whose bill is in the dist directory.
+/// The statement of a module, which a crate of that commit has become with this lock file of cargo, and whose bill is in the dist
+/// directory.
 pub(crate) fn statement(
     workspace: &Workspace,
     source: &ModuleCrate,
+    lock: &Path,
     module: &Module,
     commit: Option<&String>,
     dist: &Path,
@@ -61,7 +63,7 @@ pub(crate) fn statement(
             build_definition: BuildDefinition {
                 build_type: BUILD_TYPE.to_owned(),
                 external_parameters: parameters(workspace.root(), source),
-                resolved_dependencies: dependencies(source, module, commit)?,
+                resolved_dependencies: dependencies(lock, module, commit)?,
             },
             run_details: RunDetails {
                 builder: Builder {
@@ -108,7 +110,7 @@ fn parameters(root: &Path, source: &ModuleCrate) -> Map<String, Value> {
     parameters
 }
 
-fn dependencies(source: &ModuleCrate, module: &Module, commit: Option<&String>) -> Result<Vec<Resource>> {
+fn dependencies(lock: &Path, module: &Module, commit: Option<&String>) -> Result<Vec<Resource>> {
     let commit = commit.map(|commit| Resource {
         name: Some("source".to_owned()),
         digest: [("gitCommit".to_owned(), commit.clone())].into(),
@@ -120,10 +122,7 @@ fn dependencies(source: &ModuleCrate, module: &Module, commit: Option<&String>) 
         annotations: Map::from_iter([("toolchain".to_owned(), module.toolchain.clone().into())]),
         ..Resource::default()
     };
-    Ok(commit
-        .into_iter()
-        .chain([Resource::file("Cargo.lock", &sha256(&file::read(&source.lock()?)?)), compiler])
-        .collect())
+    Ok(commit.into_iter().chain([Resource::file("Cargo.lock", &sha256(&file::read(lock)?)), compiler]).collect())
 }
 
 /// in-toto's Statement v1. What else one may hold is not of interest here, as the specification asks of its readers.

@@ -4,6 +4,7 @@
 //! It says nothing of when and where it was written, so that the same module has the same bill.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -19,8 +20,8 @@ pub(crate) fn file_of(module: &str) -> String {
     format!("sboms/{module}.cdx.json")
 }
 
-/// The bill of a module, which a crate has become.
-pub(crate) fn bill(workspace: &Workspace, source: &ModuleCrate, module: &Module) -> Result<String> {
+/// The bill of a module, which a crate has become with this lock file of cargo.
+pub(crate) fn bill(workspace: &Workspace, source: &ModuleCrate, lock: &Path, module: &Module) -> Result<String> {
     let output = workspace
         .run_toolchain()
         .args(["cargo", "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none"])
@@ -31,9 +32,8 @@ pub(crate) fn bill(workspace: &Workspace, source: &ModuleCrate, module: &Module)
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the crates in {} cannot be told: {}", module.name, told.trim());
     let tree = String::from_utf8(output.stdout).context("cargo wrote something other than text")?;
-    let lock = source.lock()?;
     let lock =
-        toml::from_str(&file::read_text(&lock)?).with_context(|| format!("{} is no lock file", lock.display()))?;
+        toml::from_str(&file::read_text(lock)?).with_context(|| format!("{} is no lock file", lock.display()))?;
     Ok(serde_json::to_string_pretty(&document(module, &tree, &checksums(lock)))? + "\n")
 }
 

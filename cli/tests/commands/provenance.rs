@@ -97,6 +97,19 @@ fn what_build_says_is_what_was_built_and_nothing_of_this_machine() {
 }
 
 #[test]
+fn the_lock_file_is_that_of_the_workspace_as_cargo_finds_it() {
+    let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"");
+    house.write("guest/Cargo.lock", "version = 4\n");
+    let output = house.palisade(&["build", "--guest", "guest", "--out", "out"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let statement = house.read("out/provenance/guest.intoto.json");
+    assert!(statement.contains(&house::sha256(house.read("Cargo.lock").as_bytes())), "{statement}");
+    let checksum = "ab".repeat(32);
+    let bill = house.read("out/sboms/guest.cdx.json");
+    assert!(bill.contains(&checksum), "{bill}");
+}
+
+#[test]
 fn a_checkout_that_changes_while_it_is_compiled_is_no_commit() {
     let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"; echo >>\"$root/guest/Cargo.toml\"");
     let output = house.palisade(&["build", "--guest", "guest", "--out", "out"]);

@@ -17,10 +17,16 @@ case $1 in
   version) echo "rustc 1.0.0 (a script)" ;;
   optimise) cp "$2" "$3" ;;
   cargo)
-    if [ "$2" = tree ]; then
-      printf 'guest v0.1.0 (%s)\tApache-2.0\nmemchr v2.8.3\tUnlicense/MIT\n' "$root"
-      exit
-    fi
+    case $2 in
+      tree)
+        printf 'guest v0.1.0 (%s)\tApache-2.0\nmemchr v2.8.3\tUnlicense/MIT\n' "$root"
+        exit
+        ;;
+      locate-project)
+        echo "$root/Cargo.toml"
+        exit
+        ;;
+    esac
     out=$(mktemp -d "$root/build.XXXXXX")/guest.wasm
     {compile}
     printf '{{"reason":"compiler-artifact","package_id":"path+file:///guest#0.1.0","manifest_path":"%s","target":{{"name":"guest"}},"filenames":["%s"]}}\n' \
