@@ -65,8 +65,11 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
     let modules = crates.iter().map(|source| {
         let cargo_lock = source.lock(workspace)?;
         let module = build_module(workspace, source, &cargo_lock, out, &toolchain)?;
-        // What has changed while it was compiled may be in it, or not.
-        let commit = commit.as_ref().filter(|commit| git::commit(workspace.root()).as_ref() == Some(*commit));
+        // What has changed while it was compiled may be in it, or not; nor is a crate that git does not know of any commit.
+        let is_of_commit = |commit: &&String| {
+            git::tracks(workspace.root(), &source.manifest()) && git::commit(workspace.root()).as_ref() == Some(*commit)
+        };
+        let commit = commit.as_ref().filter(is_of_commit);
         let statement = provenance::statement(workspace, source, &cargo_lock, &module, commit, out)?;
         file::write(&out.join(provenance::file_of(&module.name)), statement)?;
         Ok(module)

@@ -11,9 +11,15 @@ pub(crate) fn commit(checkout: &Path) -> Option<String> {
     run(checkout, &["rev-parse", "HEAD"]).ok()
 }
 
-/// What a checkout has beside its last commit, a line for each file.
+/// What a checkout has beside its last commit, a line for each file, whatever the settings of git say that `git status` shows.
 pub(crate) fn changes(checkout: &Path) -> Result<String> {
-    run(checkout, &["status", "--porcelain"])
+    run(checkout, &["status", "--porcelain", "--untracked-files=normal"])
+}
+
+/// Whether git knows a file below a checkout.
+pub(crate) fn tracks(checkout: &Path, file: &Path) -> bool {
+    let Ok(within) = file.strip_prefix(checkout) else { return false };
+    run(checkout, &["ls-files", "--error-unmatch", "--", &format!(":(literal){}", within.display())]).is_ok()
 }
 
 /// What git prints in a directory.

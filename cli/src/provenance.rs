@@ -11,13 +11,13 @@
 //!
 //! | parameter | meaning |
 //! |---|---|
-//! | `crate` | the directory of the module's crate, relative to the checkout; outside of it, its last segment |
+//! | `crate` | the directory of the module's crate, relative to the checkout; outside of it, `../` and its last segment |
 //! | `features` | the features that are turned on; none where it is absent |
 //! | `environment` | variables that the crate reads; none where it is absent |
 //!
 //! Its `resolvedDependencies` are named `source`, the commit, which is absent where the checkout has changes beside it or is none
-//! of git; `Cargo.lock`, by its SHA-256, which names every crate by its own; and `rustc`, with linker and optimiser in
-//! its annotation `toolchain`. Its one byproduct is the bill of materials.
+//! of git, and where the crate is outside of it or one that git does not track; `Cargo.lock`, by its SHA-256, which names every
+//! crate by its own; and `rustc`, with linker and optimiser in its annotation `toolchain`. Its one byproduct is the bill of materials.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,9 +97,9 @@ pub(crate) fn verify(dist: &Path, module: &Module) -> Result<()> {
 }
 
 fn parameters(root: &Path, source: &ModuleCrate) -> Map<String, Value> {
-    let directory = source.directory.strip_prefix(root).ok().or(source.directory.file_name().map(Path::new));
-    let directory = directory.unwrap_or(Path::new("")).display().to_string();
-    let mut parameters = Map::from_iter([("crate".to_owned(), directory.into())]);
+    let outside = || Path::new("..").join(source.directory.file_name().unwrap_or_default());
+    let directory = source.directory.strip_prefix(root).map_or_else(|_| outside(), Path::to_path_buf);
+    let mut parameters = Map::from_iter([("crate".to_owned(), directory.display().to_string().into())]);
     if !source.features.is_empty() {
         parameters.insert("features".to_owned(), source.features.clone().into());
     }

@@ -110,6 +110,35 @@ fn the_lock_file_is_that_of_the_workspace_as_cargo_finds_it() {
 }
 
 #[test]
+fn a_crate_outside_of_the_checkout_or_that_git_does_not_track_is_of_no_commit() {
+    let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"");
+    let elsewhere = House::new();
+    for (at, directory, told) in
+        [(&elsewhere, "other/guest", "../guest"), (&house, "dist/guest", "dist/guest"), (&house, "guest", "guest")]
+    {
+        at.write(&format!("{directory}/Cargo.toml"), "");
+        let guest = at.path(directory).display().to_string();
+        let output = house.palisade(&["build", "--guest", &guest, "--out", "out"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = house.read("out/provenance/guest.intoto.json");
+        let statement: Value = serde_json::from_str(&text).unwrap();
+        let definition = &statement["predicate"]["buildDefinition"];
+        assert_eq!(definition["externalParameters"], json!({"crate": told}));
+        assert_eq!(text.contains("gitCommit"), told == "guest", "{text}");
+    }
+}
+
+#[test]
+fn a_source_that_git_is_set_not_to_show_is_a_change() {
+    let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"");
+    house.write("guest/src/lib.rs", "");
+    rebuild::git(&house, &["config", "status.showUntrackedFiles", "no"]);
+    let output = house.palisade(&["build", "--guest", "guest", "--out", "out"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!house.read("out/provenance/guest.intoto.json").contains("gitCommit"));
+}
+
+#[test]
 fn a_checkout_that_changes_while_it_is_compiled_is_no_commit() {
     let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"; echo >>\"$root/guest/Cargo.toml\"");
     let output = house.palisade(&["build", "--guest", "guest", "--out", "out"]);

@@ -27,10 +27,12 @@ case $1 in
         exit
         ;;
     esac
+    while [ "$1" != --manifest-path ]; do shift; done
+    manifest=$2
     out=$(mktemp -d "$root/build.XXXXXX")/guest.wasm
     {compile}
     printf '{{"reason":"compiler-artifact","package_id":"path+file:///guest#0.1.0","manifest_path":"%s","target":{{"name":"guest"}},"filenames":["%s"]}}\n' \
-      "$root/guest/Cargo.toml" "$out"
+      "$manifest" "$out"
     ;;
 esac
 "#
@@ -50,7 +52,7 @@ esac
     house
 }
 
-fn git(house: &House, arguments: &[&str]) {
+pub(crate) fn git(house: &House, arguments: &[&str]) {
     let output = Command::new("git").current_dir(house.path("")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
 }
@@ -89,6 +91,11 @@ fn bytes_that_depend_on_the_directory_or_on_cargo_s_home_are_refused() {
 #[test]
 fn a_checkout_with_changes_is_not_taken_for_its_last_commit() {
     let house = checkout("cp \"$root/one.wasm\" \"$out\"");
+    house.write("guest/src/lib.rs", "");
+    git(&house, &["config", "status.showUntrackedFiles", "no"]);
+    let output = build(&house);
+    assert!(stderr(&output).contains("has changes beside it:\n?? guest/src/"), "{}", stderr(&output));
+    fs::remove_dir_all(house.path("guest/src")).unwrap();
     house.write("guest/Cargo.toml", "# changed");
     let output = build(&house);
     assert!(stderr(&output).contains("has changes beside it:\nM guest/Cargo.toml"), "{}", stderr(&output));
