@@ -51,7 +51,7 @@ pub enum Source {
 pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<Module>> {
     let lock = Lock::read_or_empty(out)?;
     let toolchain = toolchain_version(workspace)?;
-    let commit = git::commit(workspace.root());
+    let commit = git::commit(workspace.root(), None);
     let crates = match source {
         Source::Filters(filters) => {
             filters.iter().map(|filter| ModuleCrate::at(workspace.root().join(filter.module_crate))).collect()
@@ -66,10 +66,10 @@ pub fn build(workspace: &Workspace, source: &Source, out: &Path) -> Result<Vec<M
         let cargo_lock = source.lock(workspace)?;
         let module = build_module(workspace, source, &cargo_lock, out, &toolchain)?;
         // What has changed while it was compiled may be in it, or not; nor is a crate that git does not know of any commit.
-        let is_of_commit = |commit: &&String| {
-            git::tracks(workspace.root(), &source.manifest()) && git::commit(workspace.root()).as_ref() == Some(*commit)
-        };
-        let commit = commit.as_ref().filter(is_of_commit);
+        let written = out.canonicalize()?;
+        let commit_now = git::commit(workspace.root(), Some(&written));
+        let is_of_commit = commit_now == commit && git::tracks(workspace.root(), &source.manifest());
+        let commit = commit.as_ref().filter(|_| is_of_commit);
         let statement = provenance::statement(workspace, source, &cargo_lock, &module, commit, out)?;
         file::write(&out.join(provenance::file_of(&module.name)), statement)?;
         Ok(module)

@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 ///
 /// Where the checkout has changes that are not committed, where the clone does not build, or the files whose bytes differ.
 pub fn verify(workspace: &Workspace, source: &Source, built: &[Module], out: &Path) -> Result<()> {
-    let changes = git::changes(workspace.root())?;
+    let changes = git::changes(workspace.root(), None)?;
     ensure!(
         changes.is_empty(),
         "what is rebuilt is the last commit, and this checkout has changes beside it:\n{changes}"

@@ -140,8 +140,20 @@ fn a_source_that_git_is_set_not_to_show_is_a_change() {
 
 #[test]
 fn a_checkout_that_changes_while_it_is_compiled_is_no_commit() {
-    let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"; echo >>\"$root/guest/Cargo.toml\"");
-    let output = house.palisade(&["build", "--guest", "guest", "--out", "out"]);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(!house.read("out/provenance/guest.intoto.json").contains("gitCommit"));
+    for out in ["out", "new/out2"] {
+        let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"; echo >>\"$root/guest/Cargo.toml\"");
+        let output = house.palisade(&["build", "--guest", "guest", "--out", out]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(!house.read(&format!("{out}/provenance/guest.intoto.json")).contains("gitCommit"), "{out}");
+    }
+}
+
+#[test]
+fn what_a_build_writes_itself_is_no_change_of_the_checkout() {
+    for out in ["out2", "new/out2", "guest/[out]"] {
+        let house = rebuild::checkout("cp \"$root/one.wasm\" \"$out\"");
+        let output = house.palisade(&["build", "--guest", "guest", "--out", out]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(house.read(&format!("{out}/provenance/guest.intoto.json")).contains("gitCommit"), "{out}");
+    }
 }
