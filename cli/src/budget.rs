@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::file;
@@ -87,6 +87,25 @@ impl Budget {
         if granted.abs_diff(fuel) > allowed {
             bail!("{}: its start burns {fuel} units of fuel, and {granted} are granted", module.name);
         }
+        Ok(())
+    }
+
+    /// Refuses a lock whose modules another compiler has made than that of the grants which [`grant`](Self::grant) leaves as they are:
+    /// they have no toolchain of their own, and would be held without tolerance.
+    ///
+    /// # Errors
+    ///
+    /// There are both such grants and such modules.
+    pub fn ensure_grantable(&self, lock: &Lock) -> Result<()> {
+        let is_another = lock.modules().iter().any(|module| module.toolchain != self.toolchain);
+        let is_left = |name: &str, grant: &Grant| {
+            name == fuse::MODULE || lock.module(name).is_some() && grant.start_fuel.is_some()
+        };
+        ensure!(
+            !is_another || !self.modules.iter().any(|(name, grant)| is_left(name, grant)),
+            "the modules are of another compiler than the budget, which also grants what `--write` does not measure: starts, or the \
+             fused module; write it by `PALISADE_RECORD=1 cargo test --package palisade-tests --test fused -- budget`"
+        );
         Ok(())
     }
 

@@ -202,7 +202,8 @@ pub struct Size {
     #[arg(long, value_name = "FILE")]
     budget: Option<PathBuf>,
 
-    /// Write the budget that the modules need, and leave what their start may cost, and the fused module's, as it is.
+    /// Write the budget that the modules need, and leave what their start may cost, and the fused module's, as it is; where it has
+    /// such grants, only with the compiler that it is of.
     #[arg(long)]
     write: bool,
 }
@@ -332,6 +333,7 @@ impl Size {
         };
         if self.write {
             let mut budget = if path.exists() { Budget::read(&path)? } else { Budget::default() };
+            budget.ensure_grantable(&lock)?;
             budget.grant(&lock);
             file::write(&path, budget.to_string())?;
         }

@@ -85,3 +85,23 @@ fn what_is_written_keeps_what_was_granted_to_starts_and_to_the_fused_module() {
     assert!(kept.contains(&format!("[modules.probe]\n{grant}")), "{kept}");
     assert!(kept.contains(&others[0]) && !kept.contains("gone"), "{kept}");
 }
+
+#[test]
+fn grants_that_are_left_as_they_are_do_not_become_those_of_another_compiler() {
+    let house = House::new();
+    let write = || house.palisade(&["size", "--dist", "dist", "--budget", "budget.toml", "--write"]);
+    assert!(write().status.success());
+    let written = house.read("budget.toml");
+    let another = written.replace("toolchain = \"wat\"", "toolchain = \"another\"");
+    let of_start = another.replacen("bytes = 2048\n", "bytes = 2048\nstart_fuel = 7\n", 1);
+    let of_fused = format!("{another}\n[modules.fused]\nbytes = 2048\nimports = [\n]\ncallbacks = [\n]\n");
+    for budget in [of_start, of_fused] {
+        house.write("budget.toml", &budget);
+        let output = write();
+        assert!(stderr(&output).contains("PALISADE_RECORD=1 cargo test"), "{}", stderr(&output));
+        assert_eq!(house.read("budget.toml"), budget);
+    }
+    house.write("budget.toml", another);
+    assert!(write().status.success());
+    assert_eq!(house.read("budget.toml"), written);
+}
