@@ -196,3 +196,47 @@ impl Grant {
         faults
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_burns_other_fuel_than_is_granted_is_refused() {
+        let budget = |start: &str| {
+            let grant = format!("[modules.probe]\nbytes = 2048\n{start}imports = []\ncallbacks = []\n");
+            toml::from_str::<Budget>(&format!("toolchain = \"rustc\"\n{grant}")).unwrap()
+        };
+        let granted = budget("start_fuel = 1000\n");
+        for (toolchain, fuel, is_kept) in [
+            ("rustc", 1000, true),
+            ("rustc", 1001, false),
+            ("rustc", 999, false),
+            ("another", 1100, true),
+            ("another", 900, true),
+            ("another", 1110, false),
+            ("another", 890, false),
+        ] {
+            let kept = granted.check_start(&probe(toolchain), fuel);
+            assert_eq!(kept.is_ok(), is_kept, "{toolchain}: {fuel}");
+        }
+        for toolchain in ["rustc", "another"] {
+            let error = budget("").check_start(&probe(toolchain), 1000).unwrap_err();
+            assert_eq!(error.to_string(), "probe: its start burns 1000 units of fuel, and 0 are granted");
+        }
+    }
+
+    fn probe(toolchain: &str) -> Module {
+        Module {
+            name: "probe".into(),
+            version: "0.1.0".into(),
+            file: "modules/probe.wasm".into(),
+            sha256: "00".repeat(32),
+            size: 8,
+            toolchain: toolchain.into(),
+            exports: Vec::new(),
+            imports: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+}
