@@ -34,6 +34,9 @@ pub enum Command {
     /// of Kubernetes to dist/istio/ and dist/envoy-gateway/.
     Pin(Pin),
     /// Hold configs against the lock and its modules: Envoy's own, Istio's and Envoy Gateway's. Each rule has an exit code.
+    ///
+    /// The files of one call are taken together: a bootstrap beside a file of listeners has the clusters that its modules come from,
+    /// and a DiscoveryResponse or an EnvoyFilter the configs of filters that another file leaves to discovery.
     #[command(after_help = exit_codes())]
     Verify(Verify),
     /// Read a filter's config as the filter does, and say everything that is wrong with it.
@@ -119,7 +122,8 @@ pub struct Pin {
 /// `palisade verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Envoy bootstraps and listeners, EnvoyFilter, WasmPlugin, TrafficExtension, EnvoyExtensionPolicy; YAML or JSON.
+    /// Envoy bootstraps, listeners and DiscoveryResponses, EnvoyFilter, WasmPlugin, TrafficExtension, EnvoyExtensionPolicy, lists of
+    /// them, and the ConfigMaps that hold Envoy's; YAML or JSON.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
