@@ -56,6 +56,9 @@ fn machine(report: &Report) -> String {
 /// A table of these columns, without those that have nothing; the first is text, the others are figures.
 fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<_> = rows.into_iter().collect();
+    if rows.is_empty() {
+        return "Not measured.\n".to_owned();
+    }
     let is_shown = |column: usize| rows.iter().any(|row| !row[column].is_empty());
     let shown: Vec<_> = (0..columns.len()).filter(|column| is_shown(*column)).collect();
     let line = |cells: &dyn Fn(usize) -> String| {
