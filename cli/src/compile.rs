@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::file;
@@ -40,15 +39,10 @@ impl ModuleCrate {
 
     /// The lock file of cargo that holds for it.
     pub(crate) fn lock(&self, workspace: &Workspace) -> Result<PathBuf> {
-        let output = workspace
-            .run_toolchain()
-            .args(["cargo", "locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
-            .arg(self.manifest())
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
-        ensure!(output.status.success(), "cargo finds no workspace of {}: see above", self.manifest().display());
-        let manifest = String::from_utf8(output.stdout).context("cargo wrote something other than text")?;
+        let mut call = workspace.run_toolchain();
+        call.args(["cargo", "locate-project", "--workspace", "--message-format", "plain", "--manifest-path"]);
+        let failed = format!("cargo finds no workspace of {}", self.manifest().display());
+        let manifest = workspace.toolchain_says(call.arg(self.manifest()), &failed)?;
         Ok(Path::new(manifest.trim_end()).with_file_name("Cargo.lock"))
     }
 
@@ -80,29 +74,21 @@ fn origin(module: &ModuleCrate, bytes: &[u8]) -> String {
 
 fn run_cargo(workspace: &Workspace, module: &ModuleCrate) -> Result<Artifact> {
     let manifest = module.manifest();
-    let output = workspace
-        .run_toolchain()
-        .args(["cargo", "build", "--locked", "--profile", "wasm", "--message-format", "json-render-diagnostics"])
+    let mut call = workspace.run_toolchain();
+    call.args(["cargo", "build", "--locked", "--profile", "wasm", "--message-format", "json-render-diagnostics"])
         .args(module.selection())
-        .envs(module.environment.iter().map(|(name, value)| (name, value)))
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
-    ensure!(output.status.success(), "{} does not compile for wasm32: see above", manifest.display());
-    let messages = String::from_utf8(output.stdout).context("cargo wrote something other than text")?;
+        .envs(module.environment.iter().map(|(name, value)| (name, value)));
+    let failed = format!("{} does not compile for wasm32", manifest.display());
+    let messages = workspace.toolchain_says(&mut call, &failed)?;
     module_in(&messages, &manifest)
         .with_context(|| format!("{} makes no module: it needs `crate-type = [\"cdylib\"]`", manifest.display()))
 }
 
 /// Has cargo compile the artifact's crate anew.
 fn forget(workspace: &Workspace, artifact: &Artifact) -> Result<()> {
-    let status = workspace
-        .run_toolchain()
-        .args(["cargo", "clean", "--quiet", "--locked", "--profile", "wasm", "--package", &artifact.package])
-        .status()
-        .with_context(|| format!("cannot run {}", workspace.toolchain().display()))?;
-    ensure!(status.success(), "cargo cannot clean {}: see above", artifact.package);
-    Ok(())
+    let mut call = workspace.run_toolchain();
+    call.args(["cargo", "clean", "--quiet", "--locked", "--profile", "wasm", "--package", &artifact.package]);
+    workspace.toolchain_says(&mut call, &format!("cargo cannot clean {}", artifact.package)).map(drop)
 }
 
 /// Makes a stripped module smaller.
@@ -110,28 +96,16 @@ pub(crate) fn optimise(workspace: &Workspace, module: &[u8]) -> Result<Vec<u8>> 
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let [from, to] = ["stripped.wasm", "optimised.wasm"].map(|name| folder.path().join(name));
     file::write(&from, module)?;
-    let script = workspace.toolchain();
-    let status = workspace
-        .run_toolchain()
-        .arg("optimise")
-        .args([&from, &to])
-        .status()
-        .with_context(|| format!("cannot run {}", script.display()))?;
-    ensure!(status.success(), "{} optimise failed: see above", script.display());
+    let failed = format!("{} optimise failed", workspace.toolchain().display());
+    workspace.toolchain_says(workspace.run_toolchain().arg("optimise").args([&from, &to]), &failed)?;
     file::read(&to)
 }
 
 /// The compiler, linker and optimiser that [`compile`] and [`optimise`] use.
 pub(crate) fn toolchain_version(workspace: &Workspace) -> Result<String> {
-    let script = workspace.toolchain();
-    let output = workspace
-        .run_toolchain()
-        .arg("version")
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run {}", script.display()))?;
-    ensure!(output.status.success(), "{} version failed: see above", script.display());
-    Ok(String::from_utf8(output.stdout)?.trim().to_string())
+    let failed = format!("{} version failed", workspace.toolchain().display());
+    let version = workspace.toolchain_says(workspace.run_toolchain().arg("version"), &failed)?;
+    Ok(version.trim().to_owned())
 }
 
 #[derive(Debug, Eq, PartialEq)]

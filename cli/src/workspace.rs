@@ -2,9 +2,9 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// A checkout of the project.
 #[derive(Clone, Debug)]
@@ -43,6 +43,15 @@ impl Workspace {
         let mut command = Command::new(self.toolchain());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// What a call of that script prints. What it says of its errors, it says itself; `failed` is what they mean.
+    pub(crate) fn toolchain_says(&self, call: &mut Command, failed: &str) -> Result<String> {
+        let output = call.stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| format!("cannot run {}", self.toolchain().display()))?;
+        ensure!(output.status.success(), "{failed}: see above");
+        String::from_utf8(output.stdout)
+            .with_context(|| format!("{} wrote something other than text", self.toolchain().display()))
     }
 
     /// The directories that differ from machine to machine.
