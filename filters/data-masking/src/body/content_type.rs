@@ -20,6 +20,9 @@ const FORMATS: [(&[u8], Format); 9] = [
     (b"application/x-www-form-urlencoded", Format::Form),
 ];
 
+/// More types that are read without a word about them.
+const OTHERS: [&str; 5] = ["application/*+json", "text/*", "application/xml", "application/*+xml", "multipart/*"];
+
 /// A media type and its charset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType {
@@ -31,9 +34,6 @@ pub struct ContentType {
     /// What stands between the parts of a multipart type.
     boundary: Option<Vec<u8>>,
 }
-
-/// More types that are read without a word about them.
-const OTHERS: [&str; 5] = ["application/*+json", "text/*", "application/xml", "application/*+xml", "multipart/*"];
 
 /// Media types: `application/json`, `text/*`, `application/*+json`. Without a word about them, all that are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
