@@ -55,13 +55,17 @@ fn over(modules: &Modules, group: &Group, workload: &Workload, chain: &str, step
 impl Memory {
     /// What came after the first tenth of a million requests, in KiB; fewer say little about a leak.
     pub fn growth_over_a_million_kib(&self) -> Option<f64> {
-        self.growth_kib().filter(|_| self.step * self.resident_kib.len() >= 1_000_000)
+        self.growth_kib().filter(|_| self.requests() >= 1_000_000)
     }
 
     /// What it had after the warm-up, what it had in the end, and all requests.
     pub fn ends(&self) -> Option<(u64, u64, usize)> {
         let warm = self.resident_kib.get(WARM_UP - 1)?;
-        Some((*warm, *self.resident_kib.last()?, self.step * self.resident_kib.len()))
+        Some((*warm, *self.resident_kib.last()?, self.requests()))
+    }
+
+    fn requests(&self) -> usize {
+        self.step * self.resident_kib.len()
     }
 
     /// What came between them, in KiB.

@@ -95,7 +95,7 @@ the whole of a request that meets the router alone.
         if !rows.is_empty() {
             let native = measured.native.as_deref().map_or_else(String::new, |name| format!("to {name}"));
             let columns = ["chain", "instructions", "of the module", "CPU us", &native, "host calls that return data"];
-            let _ = write!(text, "\n**{}: {}**\n\n{}", measured.group, measured.workload, table(&columns, rows));
+            let _ = write!(text, "\n**{}**\n\n{}", measured.name(), table(&columns, rows));
         }
     }
     text

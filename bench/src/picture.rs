@@ -93,8 +93,7 @@ fn bars(measured: &Measured) -> Option<(String, Vec<(&Figures, f64)>)> {
     let chains = measured.chains.iter().filter(|figures| figures.kind != Kind::None);
     let bars: Vec<_> = chains.filter_map(|figures| Some((figures, figures.instructions?.added.median))).collect();
     let is_compared = bars.iter().any(|(figures, _)| figures.kind != Kind::Palisade);
-    let name = format!("{}: {}", measured.group, measured.workload);
-    (measured.point.is_none() && is_compared).then_some((name, bars))
+    (measured.point.is_none() && is_compared).then(|| (measured.name(), bars))
 }
 
 const PANEL: (u32, u32) = (WIDTH / 2, 270);

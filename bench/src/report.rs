@@ -144,15 +144,11 @@ impl Report {
             let group = Group::read(&name)?;
             for workload in &group.workloads {
                 for (point, workload) in workload.points(&group)? {
-                    let nothing = Measured::new(&group, &workload, point);
-                    match measured.iter().position(|measured| measured.is_of(&nothing)) {
-                        Some(place) => {
-                            let mut measured = measured.remove(place);
-                            measured.take_goals(&nothing)?;
-                            self.workloads.push(measured);
-                        }
-                        None => self.workloads.push(nothing),
+                    let mut complete = Measured::new(&group, &workload, point);
+                    if let Some(place) = measured.iter().position(|measured| measured.is_of(&complete)) {
+                        complete.add(measured.remove(place))?;
                     }
+                    self.workloads.push(complete);
                 }
             }
         }
@@ -179,7 +175,7 @@ impl Measured {
 
     /// Its group and its name.
     pub fn name(&self) -> String {
-        format!("{}, {}", self.group, self.workload)
+        format!("{}: {}", self.group, self.workload)
     }
 
     fn is_of(&self, other: &Self) -> bool {
@@ -194,17 +190,6 @@ impl Measured {
             let own =
                 own.with_context(|| format!("{name}: there is a chain {:?} in one of them only", figures.chain))?;
             own.add(figures).with_context(|| name.clone())?;
-        }
-        Ok(())
-    }
-
-    /// Takes the goals of this workload, of which nothing was measured.
-    fn take_goals(&mut self, workload: &Self) -> Result<()> {
-        let name = self.name();
-        for figures in &mut self.chains {
-            let chain = workload.chains.iter().find(|chain| chain.chain == figures.chain);
-            let chain = chain.with_context(|| format!("{name}: there is no chain {:?} any more", figures.chain))?;
-            figures.goal = chain.goal.clone();
         }
         Ok(())
     }
@@ -274,6 +259,7 @@ impl Figures {
             self.memory.is_some() && other.memory.is_some(),
         ];
         ensure!(!is_in_both.contains(&true), "the chain {:?} was measured in both in the same way", self.chain);
+        self.bytes = self.bytes.max(other.bytes);
         self.instructions = self.instructions.or(other.instructions);
         self.cpu_time = self.cpu_time.or(other.cpu_time);
         self.host_calls = self.host_calls.take().or(other.host_calls);
@@ -336,6 +322,6 @@ mod tests {
         let [workload] = both.workloads.as_slice() else { panic!("{both:?}") };
         assert!(workload.chains[1].memory.is_some() && workload.chains[1].host_calls.is_some());
         let error = format!("{:#}", both.add(measured(memory(), None)).unwrap_err());
-        assert_eq!(error, "g, w: the chain \"ours\" was measured in both in the same way");
+        assert_eq!(error, "g: w: the chain \"ours\" was measured in both in the same way");
     }
 }

@@ -57,7 +57,7 @@ fn ratio(spread: Option<Spread>) -> String {
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let point = self.point.map_or_else(String::new, |point| format!(", {point}"));
-        writeln!(f, "{}: {}{point}", self.group, self.workload)?;
+        writeln!(f, "{}{point}", self.name())?;
         let rows: Vec<_> =
             [COLUMNS.map(str::to_owned)].into_iter().chain(self.chains.iter().map(Figures::cells)).collect();
         for row in &rows {
